@@ -1,0 +1,297 @@
+"""Models: a Transformer with a head, and what can be counted about it.
+
+`CausalLM` is GPT-2 and Llama, `MaskedLM` is BERT, `Seq2Seq` is the encoder–decoder of 2017 and
+`SequenceClassifier` puts labels on texts. All return logits and nothing else; losses live in
+`objectives`, so that one model can be pretrained, fine-tuned and compared.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ModelConfig
+from .norm import NORMS
+from .state import KVCache
+from .transformer import Block, Transformer
+
+
+class CausalLM(nn.Module):
+    """A language model: the logits of the next token at every position.
+
+    logits = W_out · hidden, with W_out the token embedding itself when the config ties them.
+
+    Args:
+        config: names the parts and sizes.
+
+    Example:
+        >>> config = ModelConfig(vocab_size=9, context_length=8, d_model=8, n_layers=1, n_heads=2)
+        >>> CausalLM(config)(torch.tensor([[1, 2, 3]])).shape
+        torch.Size([1, 3, 9])
+
+    Source: Radford et al. (2019), "Language models are unsupervised multitask learners".
+    Book: chapter "A GPT, and the real thing".
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = Transformer(config)
+        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.tie_weights()
+        init_weights(self)
+
+    def tie_weights(self) -> None:
+        """Make the output matrix the token embedding, if the config says so."""
+        if self.config.tie_embeddings:
+            self.lm_head.weight = self.transformer.embedding.token.weight
+
+    def forward(
+        self, tokens: Tensor, *, mask: Tensor | None = None, state: KVCache | None = None
+    ) -> Tensor:
+        """Return the next-token logits.
+
+        Args:
+            tokens: ids (B, T).
+            mask: (B, S), True = a real token, over everything read so far.
+            state: what `new_state` returned; holds the past and is extended in place.
+
+        Shape:
+            returns (B, T, V).
+        """
+        return self.lm_head(self.transformer(tokens, mask=mask, state=state))
+
+    def new_state(self, batch: int, length: int) -> KVCache:
+        """Return an empty cache for `batch` rows of at most `length` tokens.
+
+        Raises:
+            ValueError: If `length` exceeds the context length.
+        """
+        weight = self.lm_head.weight
+        return KVCache(self.config, batch, length, device=weight.device, dtype=weight.dtype)
+
+
+class MaskedLM(nn.Module):
+    """An encoder that guesses hidden tokens from both sides: the logits of every position.
+
+    logits = W_emb · norm(gelu(W · hidden + b)) + b_out
+
+    Args:
+        config: an encoder's config (`causal=False`).
+
+    Shape:
+        tokens: (B, T) → (B, T, V)
+
+    Raises:
+        ValueError: If the config is causal.
+
+    Source: Devlin et al. (2019), arXiv:1810.04805.
+    Book: chapter "Objectives".
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        if config.causal:
+            raise ValueError("a MaskedLM looks both ways, but the config has causal=True")
+        self.config = config
+        self.transformer = Transformer(config)
+        self.dense = nn.Linear(config.d_model, config.d_model)
+        self.norm = NORMS[config.norm](config)
+        self.lm_head = nn.Linear(config.d_model, config.vocab_size)
+        self.tie_weights()
+        init_weights(self)
+
+    def tie_weights(self) -> None:
+        """Make the output matrix the token embedding, if the config says so."""
+        if self.config.tie_embeddings:
+            self.lm_head.weight = self.transformer.embedding.token.weight
+
+    def forward(
+        self, tokens: Tensor, *, mask: Tensor | None = None, segments: Tensor | None = None
+    ) -> Tensor:
+        """Return logits (B, T, V); `mask` (B, T) is True for real tokens."""
+        hidden = self.transformer(tokens, mask=mask, segments=segments)
+        return self.lm_head(self.norm(F.gelu(self.dense(hidden))))
+
+
+class Seq2Seq(nn.Module):
+    """An encoder that reads the source and a decoder that writes the target, looking back at it.
+
+    Args:
+        config: sizes of both; causality and cross-attention are set here. One embedding serves
+            source, target and output.
+
+    Source: Vaswani et al. (2017), arXiv:1706.03762.
+    Book: chapter "Encoder, decoder, both".
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Transformer(replace(config, causal=False, cross_attention=False))
+        self.decoder = Transformer(replace(config, causal=True, cross_attention=True))
+        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.decoder.embedding.token.weight = self.encoder.embedding.token.weight
+        self.lm_head.weight = self.encoder.embedding.token.weight
+        init_weights(self)
+
+    def encode(self, source: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """Read the source (B, S) once: memory (B, S, D)."""
+        return self.encoder(source, mask=mask)
+
+    def forward(
+        self,
+        source: Tensor,
+        target: Tensor,
+        *,
+        source_mask: Tensor | None = None,
+        memory: Tensor | None = None,
+        state: KVCache | None = None,
+    ) -> Tensor:
+        """Return the next-token logits of the target.
+
+        Args:
+            source: ids (B, S).
+            target: ids (B, T), what has been written so far.
+            source_mask: (B, S), True = a real token.
+            memory: what `encode` returned, to read the source only once.
+            state: the decoder's cache.
+
+        Shape:
+            returns (B, T, V).
+        """
+        if memory is None:
+            memory = self.encode(source, mask=source_mask)
+        return self.lm_head(self.decoder(target, memory, memory_mask=source_mask, state=state))
+
+    def new_state(self, batch: int, length: int) -> KVCache:
+        """Return an empty decoder cache for `batch` rows of at most `length` tokens."""
+        weight = self.lm_head.weight
+        return KVCache(self.config, batch, length, device=weight.device, dtype=weight.dtype)
+
+
+class SequenceClassifier(nn.Module):
+    """A Transformer that reads a text and returns one logit for each class.
+
+    logits = W · mean(hidden of the real tokens) + b
+
+    Args:
+        config: usually an encoder's (`causal=False`).
+        n_classes: C.
+
+    Shape:
+        tokens: (B, T) → (B, C)
+
+    Book: chapter "Classification, sentiment, moderation".
+    """
+
+    def __init__(self, config: ModelConfig, n_classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = Transformer(config)
+        self.drop = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.d_model, n_classes)
+        init_weights(self)
+
+    def forward(self, tokens: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """Return class logits (B, C); `mask` (B, T) is True for real tokens."""
+        hidden = self.transformer(tokens, mask=mask)
+        return self.head(self.drop(mean_pool(hidden, mask)))
+
+
+def mean_pool(hidden: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Average the vectors of the real tokens; padding does not count.
+
+    Shape:
+        hidden: (B, T, D); mask: (B, T), True = a real token → (B, D)
+
+    Example:
+        >>> mean_pool(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[True, True, False]]))
+        tensor([[2.]])
+
+    Source: Reimers and Gurevych (2019), arXiv:1908.10084.
+    Book: chapter "Classification, sentiment, moderation".
+    """
+    if mask is None:
+        return hidden.mean(1)
+    weight = mask.to(hidden.dtype)[..., None]  # (B, T, 1)
+    return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def init_weights(model: nn.Module, *, std: float = 0.02) -> None:
+    """Start a model near the uniform guess: the first loss is close to ln V.
+
+    | what                                   | value                   |
+    |----------------------------------------|-------------------------|
+    | linear and embedding weights           | N(0, std²)              |
+    | projections back into the stream       | N(0, std² / (2 L))      |
+    | biases                                 | 0                       |
+    | norms                                  | 1 and 0 (their own)     |
+
+    The projections `o_proj` and `down_proj` add to the stream 2 L times, so their sum keeps its
+    size whatever the depth L. Frozen tables (sinusoids) are left alone.
+
+    Args:
+        model: any module built of the package's parts; changed in place.
+        std: standard deviation.
+
+    Source: Radford et al. (2019), section 2.3.
+    Book: chapter "Pretraining".
+    """
+    depth = max(1, sum(isinstance(module, Block) for module in model.modules()))
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear | nn.Embedding) or not module.weight.requires_grad:
+            continue
+        into_stream = name.endswith(("o_proj", "down_proj"))
+        scale = std / math.sqrt(2 * depth) if into_stream else std
+        nn.init.normal_(module.weight, std=scale)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Count the trainable numbers of a model, shared ones once.
+
+    Example:
+        >>> with torch.device("meta"):
+        ...     from minillm import GPT2_SMALL
+        ...     count_parameters(CausalLM(GPT2_SMALL))
+        124439808
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def training_flops(config: ModelConfig, tokens: int) -> int:
+    """Floating-point operations to train on `tokens` tokens, in full-length windows.
+
+    3 · tokens · (2 N + 4 L T D): N are the weights that multiply (blocks and output matrix), the
+    second term is q kᵀ and weights · v over T = context_length; backward costs twice forward.
+
+    Source: Kaplan et al. (2020), arXiv:2001.08361, section 2.1.
+    Book: chapter "Scale".
+    """
+    c = config
+    attention = 2 * c.d_model * c.d_model + 2 * c.d_model * c.kv_heads * c.head_dim
+    feed_forward = (3 if c.ffn == "swiglu" else 2) * c.d_model * c.ffn_dim
+    weights = c.n_layers * (attention + feed_forward) + c.vocab_size * c.d_model
+    mixing = 4 * c.n_layers * c.context_length * c.d_model
+    return 3 * tokens * (2 * weights + mixing)
+
+
+def kv_bytes_per_token(config: ModelConfig, dtype: torch.dtype = torch.float32) -> int:
+    """Bytes that the KV cache grows by with each token: 2 · L · K · E · bytes per number.
+
+    Example:
+        >>> from minillm import SMOLLM2_135M
+        >>> kv_bytes_per_token(SMOLLM2_135M, torch.bfloat16)
+        23040
+
+    Book: chapter "Generating text".
+    """
+    return 2 * config.n_layers * config.kv_heads * config.head_dim * dtype.itemsize
