@@ -100,7 +100,7 @@ class ModelConfig:
             raise ValueError(
                 f"n_heads={self.n_heads} is not a multiple of n_kv_heads={self.kv_heads}"
             )
-        if self.position in ("rope", "sinusoidal") and self.head_dim % 2:
+        if self.position == "rope" and self.head_dim % 2:
             raise ValueError(
                 f"position={self.position!r} needs an even head_dim, not {self.head_dim}"
             )

@@ -1,0 +1,45 @@
+"""Fixtures shared by all tests: small configs of each family and models with no default left."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from minillm import BERT_BASE, GPT2_SMALL, SMOLLM2_135M, VASWANI_BASE, ModelConfig
+
+SMALL = {
+    "vocab_size": 97,
+    "context_length": 64,
+    "d_model": 48,
+    "n_layers": 3,
+    "n_heads": 6,
+    "d_ff": 80,
+}
+GPT2 = replace(GPT2_SMALL, **SMALL)
+LLAMA = replace(SMOLLM2_135M, **SMALL | {"n_kv_heads": 2})
+BERT = replace(BERT_BASE, **SMALL)
+VASWANI = replace(VASWANI_BASE, **SMALL)
+
+
+def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Give every parameter its own random value.
+
+    Libraries start biases at 0 and norms at 1, so a dropped bias or norm would pass unseen.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            shift = 0.3 if p.ndim == 1 else 0.0
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=p.dtype) * 0.1 + shift)
+    return model.eval()
+
+
+@pytest.fixture(params=[GPT2, LLAMA], ids=["gpt2", "llama"])
+def causal_config(request: pytest.FixtureRequest) -> ModelConfig:
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)

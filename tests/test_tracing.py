@@ -1,0 +1,111 @@
+import pytest
+import torch
+from conftest import GPT2, VASWANI, randomise
+from torch import nn
+
+from minillm import (
+    Attention,
+    CausalLM,
+    Seq2Seq,
+    attention_maps,
+    capture,
+    explicit_attention,
+    fused_attention,
+    logit_lens,
+    patch,
+)
+
+
+def test_looking_changes_nothing(causal_config):
+    model, tokens = randomise(CausalLM(causal_config)), torch.randint(97, (2, 9))
+    with capture(model) as trace:
+        watched = model(tokens)
+    torch.testing.assert_close(watched, model(tokens), atol=1e-5, rtol=1e-5)
+    assert trace.attention_stack().shape == (3, 2, 6, 9, 9)
+    assert trace.hidden_stack().shape == (4, 2, 9, 48)
+    assert not trace.attention_stack().requires_grad
+
+
+def test_maps_are_the_weights_that_were_used():
+    model, tokens = randomise(CausalLM(GPT2)), torch.randint(97, (2, 9))
+    maps = attention_maps(model, tokens)
+    attention = model.transformer.blocks[0].attention
+    x = model.transformer.blocks[0].attention_norm(
+        model.transformer.embedding(tokens, torch.arange(9))
+    )
+    q, k, v = (
+        p(x).unflatten(-1, (6, 8)).transpose(1, 2)
+        for p in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )
+    torch.testing.assert_close(maps[0], explicit_attention(q, k, v, causal=True)[1])
+    torch.testing.assert_close(maps.sum(-1), torch.ones(3, 2, 6, 9))
+    assert not maps.triu(1).any()
+
+
+def test_everything_is_put_back_also_after_an_error():
+    model = CausalLM(GPT2)
+    with pytest.raises(ValueError, match="exceed"), capture(model):
+        model(torch.zeros(1, 65, dtype=torch.long))
+    for module in model.modules():
+        assert not module._forward_hooks
+        if isinstance(module, Attention):
+            assert module.kernel is fused_attention
+
+
+def test_cross_attention_is_recorded_under_its_own_name():
+    model = randomise(Seq2Seq(VASWANI))
+    with capture(model) as trace:
+        model(torch.randint(97, (2, 9)), torch.randint(97, (2, 7)))
+    assert trace.attention["decoder.blocks.1.cross_attention"].shape == (2, 6, 7, 9)
+    assert len(trace.attention) == 9
+
+
+def test_gradients_can_be_kept():
+    model = randomise(CausalLM(GPT2))
+    with capture(model, grad=True) as trace:
+        model(torch.randint(97, (1, 4))).sum().backward()
+    assert trace.attention_stack().requires_grad
+
+
+def test_last_lens_is_the_output(causal_config):
+    model, tokens = randomise(CausalLM(causal_config)), torch.randint(97, (2, 9))
+    with capture(model) as trace:
+        logits = model(tokens)
+    lens = logit_lens(model, trace)
+    assert lens.shape == (4, 2, 9, 97)
+    torch.testing.assert_close(lens[-1], logits, atol=1e-5, rtol=1e-5)
+
+
+def test_empty_trace_says_so():
+    with capture(CausalLM(GPT2)) as trace:
+        pass
+    with pytest.raises(ValueError, match="no attention was recorded"):
+        trace.attention_stack()
+    with pytest.raises(ValueError, match="no hidden state was recorded"):
+        trace.hidden_stack()
+
+
+def test_patch_replaces_one_output_and_goes_away():
+    model, tokens = randomise(CausalLM(GPT2)), torch.randint(97, (1, 5))
+    before = model(tokens)
+    with patch(model, "transformer.blocks.1.ffn", torch.zeros_like):
+        without = model(tokens)
+    kept = model.transformer.blocks[1].ffn
+
+    class Nothing(nn.Module):
+        def forward(self, x):
+            return torch.zeros_like(x)
+
+    model.transformer.blocks[1].ffn = Nothing()
+    torch.testing.assert_close(without, model(tokens))
+    model.transformer.blocks[1].ffn = kept
+    torch.testing.assert_close(before, model(tokens))
+    assert (before - without).abs().max() > 1e-3
+
+
+def test_patch_names_what_it_did_not_find():
+    with (
+        pytest.raises(ValueError, match=r"no module 'block\.1'"),
+        patch(CausalLM(GPT2), "block.1", torch.neg),
+    ):
+        pass
