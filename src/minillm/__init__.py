@@ -21,6 +21,7 @@ from .models import (
 )
 from .norm import RMSNorm, post_norm, pre_norm
 from .position import Rope, rotate, sinusoids
+from .recurrent import RecurrentConfig, RecurrentLM
 from .state import KVCache, LanguageModel, State
 from .tracing import Trace, attention_maps, capture, logit_lens, patch
 from .transformer import Block, Embedding, Transformer

@@ -1,0 +1,32 @@
+import pytest
+
+from minillm import Attention, explicit_attention
+from minillm.results import load
+from minillm.source import show_source
+
+
+def test_shows_code_without_docstrings():
+    text = repr(show_source(explicit_attention))
+    assert "scores = q @ k.mT / math.sqrt(q.shape[-1])  # (..., H, T, S)" in text
+    assert '"""' not in text
+    assert repr(show_source(Attention)).startswith("class Attention(nn.Module):\n    kernel:")
+
+
+def test_notebooks_get_highlighted_code():
+    markdown = show_source(explicit_attention)._repr_markdown_()
+    assert markdown.startswith("```python\ndef explicit_attention(")
+    assert markdown.endswith("\n```")
+
+
+def test_what_is_shown_is_valid_python():
+    compile(repr(show_source(Attention)), "shown", "exec")
+
+
+def test_builtins_have_no_source():
+    with pytest.raises(ValueError, match="no Python source"):
+        show_source(len)
+
+
+def test_unknown_results_list_the_known_ones():
+    with pytest.raises(ValueError, match="no stored results 'nothing'; there are "):
+        load("nothing")
