@@ -1,4 +1,4 @@
-"""Models: a Transformer with a head, and what can be counted about it.
+"""Models: a Transformer with a head, and how its weights start.
 
 `CausalLM` is GPT-2 and Llama, `MaskedLM` is BERT, `Seq2Seq` is the encoder–decoder of 2017 and
 `SequenceClassifier` puts labels on texts. All return logits and nothing else; losses live in
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,6 +29,7 @@ class CausalLM(nn.Module):
 
     Example:
         >>> config = ModelConfig(vocab_size=9, context_length=8, d_model=8, n_layers=1, n_heads=2)
+        >>> import torch
         >>> CausalLM(config)(torch.tensor([[1, 2, 3]])).shape
         torch.Size([1, 3, 9])
 
@@ -210,6 +210,7 @@ def mean_pool(hidden: Tensor, mask: Tensor | None = None) -> Tensor:
         hidden: (B, T, D); mask: (B, T), True = a real token → (B, D)
 
     Example:
+        >>> import torch
         >>> mean_pool(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[True, True, False]]))
         tensor([[2.]])
 
@@ -251,47 +252,3 @@ def init_weights(model: nn.Module, *, std: float = 0.02) -> None:
         nn.init.normal_(module.weight, std=scale)
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Count the trainable numbers of a model, shared ones once.
-
-    Example:
-        >>> with torch.device("meta"):
-        ...     from minillm import GPT2_SMALL
-        ...     count_parameters(CausalLM(GPT2_SMALL))
-        124439808
-
-    Book: chapter "A GPT, and the real thing".
-    """
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def training_flops(config: ModelConfig, tokens: int) -> int:
-    """Floating-point operations to train on `tokens` tokens, in full-length windows.
-
-    3 · tokens · (2 N + 4 L T D): N are the weights that multiply (blocks and output matrix), the
-    second term is q kᵀ and weights · v over T = context_length; backward costs twice forward.
-
-    Source: Kaplan et al. (2020), arXiv:2001.08361, section 2.1.
-    Book: chapter "Scale".
-    """
-    c = config
-    attention = 2 * c.d_model * c.d_model + 2 * c.d_model * c.kv_heads * c.head_dim
-    feed_forward = (3 if c.ffn == "swiglu" else 2) * c.d_model * c.ffn_dim
-    weights = c.n_layers * (attention + feed_forward) + c.vocab_size * c.d_model
-    mixing = 4 * c.n_layers * c.context_length * c.d_model
-    return 3 * tokens * (2 * weights + mixing)
-
-
-def kv_bytes_per_token(config: ModelConfig, dtype: torch.dtype = torch.float32) -> int:
-    """Bytes that the KV cache grows by with each token: 2 · L · K · E · bytes per number.
-
-    Example:
-        >>> from minillm import SMOLLM2_135M
-        >>> kv_bytes_per_token(SMOLLM2_135M, torch.bfloat16)
-        23040
-
-    Book: chapter "Generating text".
-    """
-    return 2 * config.n_layers * config.kv_heads * config.head_dim * dtype.itemsize

@@ -28,6 +28,8 @@ class Trace:
     Attributes:
         attention: name of an `Attention` → weights (B, H, T, S).
         hidden: name of an `Embedding` or `Block` → its output (B, T, D), in order of the forward.
+
+    Book: chapter "Many heads, masks and maps".
     """
 
     attention: dict[str, Tensor] = field(default_factory=dict)

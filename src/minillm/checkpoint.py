@@ -1,0 +1,173 @@
+"""Files that hold a training run: never half-written, never code.
+
+A checkpoint is written beside its place, forced to disk, and then renamed, which the operating
+system does at once or not at all; whoever is killed in between leaves the last good file. It holds
+tensors and plain values only and is read with `weights_only=True`, so that a file from a stranger
+cannot run code. Chapter "Pretraining".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import zipfile
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FORMAT = 1
+"""Version of the layout; raised whenever an old reader would misread a new file."""
+PREFIX = "step-"
+
+
+def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
+    """Write tensors and plain values to a file, all or nothing.
+
+    Args:
+        content: dicts, lists, tuples, strings, numbers, None and tensors.
+        path: where to; a file that is there stays until the new one is complete.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written; the old file is untouched.
+
+    Book: chapter "Pretraining".
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.tmp")
+    try:
+        with aside.open("wb") as file:
+            torch.save({"format": FORMAT, **content}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except (RuntimeError, OSError) as error:  # torch reports a failed write as a RuntimeError
+        raise OSError(f"could not write the checkpoint {path}: {error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote; tensors arrive on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, holds anything but tensors and plain values, or has
+            another format version.
+
+    Book: chapter "Pretraining".
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no checkpoint {path}")
+    try:
+        with zipfile.ZipFile(path):  # a plain pickle is refused before anything reads it
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no checkpoint, or a damaged one") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{path} has checkpoint format {found}, this package reads {FORMAT}")
+    return content
+
+
+def checkpoint_path(folder: str | Path, step: int) -> Path:
+    """The file of a step within a folder; names sort by step.
+
+    Example:
+        >>> checkpoint_path("run", 20).name
+        'step-00000020.pt'
+
+    Book: chapter "Pretraining".
+    """
+    return Path(folder) / f"{PREFIX}{step:08d}.pt"
+
+
+def list_checkpoints(folder: str | Path) -> list[Path]:
+    """The checkpoints in a folder, the newest last; empty if there is no such folder.
+
+    Book: chapter "Pretraining".
+    """
+    return sorted(Path(folder).glob(f"{PREFIX}*.pt"))
+
+
+def plain_config(config: Any) -> dict[str, Any] | None:
+    """A dataclass as JSON would give it back; None for a model that has no config.
+
+    Book: chapter "Pretraining".
+    """
+    if not is_dataclass(config) or isinstance(config, type):
+        return None
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return plain
+
+
+def require_same(kind: str, saved: dict[str, Any] | None, config: Any) -> None:
+    """Compare a checkpoint's config with the present one.
+
+    Raises:
+        ValueError: If they differ; names the first field that does, and both values.
+
+    Book: chapter "Pretraining".
+    """
+    theirs, ours = saved or {}, plain_config(config) or {}
+    for key in [*ours, *theirs]:
+        if theirs.get(key) != ours.get(key):
+            raise ValueError(
+                f"the checkpoint is of another run: its {kind} config has "
+                f"{key}={theirs.get(key)!r}, here {key}={ours.get(key)!r}"
+            )
+
+
+def newest_checkpoint(path: Path) -> Path:
+    """The newest checkpoint of a folder; a file is returned as it is.
+
+    Raises:
+        FileNotFoundError: If the folder holds none.
+
+    Book: chapter "Pretraining".
+    """
+    if not path.is_dir():
+        return path
+    found = list_checkpoints(path)
+    if not found:
+        raise FileNotFoundError(f"no checkpoint in the folder {path}")
+    return found[-1]
+
+
+def rng_states() -> dict[str, Any]:
+    """Where torch's random numbers are, on every device: what dropout will draw next.
+
+    Book: chapter "Pretraining".
+    """
+    states: dict[str, Any] = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def set_rng_states(states: dict[str, Any]) -> None:
+    """Put torch's random numbers back where `rng_states` found them.
+
+    Book: chapter "Pretraining".
+    """
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+    if "mps" in states and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"])
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system allows it."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

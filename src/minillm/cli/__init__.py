@@ -1,0 +1,77 @@
+"""The command line: try a real model before reading about it.
+
+`minillm models`, `fetch`, `generate`, `chat`, `perplexity`, `inspect` and `attention`. What a user
+got wrong is one line on standard error and exit code 1; a wrong option is argparse's exit code 2;
+Ctrl-C is 130, as in every shell tool. Book: appendix "Environment".
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from . import commands
+from .chat import chat
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        sys.stderr.write(f"minillm: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the whole grammar of the command line."""
+    top = argparse.ArgumentParser(
+        prog="minillm", description="Run and inspect the models of Inside Large Language Models."
+    )
+    sub = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: commands.Command, text: str) -> argparse.ArgumentParser:
+        made = sub.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    command("models", commands.models, "list the models and texts that can be fetched")
+    fetch = command("fetch", commands.fetch, "fetch one of them into the cache")
+    fetch.add_argument("name", help="a name from `minillm models`, or 'all'")
+    generate = command("generate", commands.generate, "continue a prompt")
+    _model(generate)
+    generate.add_argument("prompt", help="the beginning of the text")
+    _sampling(generate, max_new_tokens=60)
+    generate.add_argument("--stream", action="store_true", help="show each token as it comes")
+    talk = command("chat", chat, "talk to a model; /reset forgets, /quit or Ctrl-D ends")
+    _model(talk)
+    _sampling(talk, max_new_tokens=256)
+    perplexity = command("perplexity", commands.perplexity, "score a text file")
+    _model(perplexity)
+    perplexity.add_argument("file", help="a UTF-8 text file, or - for standard input")
+    perplexity.add_argument("--length", type=int, default=512, help="tokens read at once")
+    _model(command("inspect", commands.inspect, "layers, shapes, parameters and memory"))
+    attention = command("attention", commands.attention, "write an interactive page of all heads")
+    _model(attention)
+    attention.add_argument("text", help="one or two sentences")
+    attention.add_argument("--out", default="attention.html", help="the page to write")
+    return top
+
+
+def _model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", help="a name from `minillm models`, a GGUF file or a folder")
+
+
+def _sampling(command: argparse.ArgumentParser, *, max_new_tokens: int) -> None:
+    add = command.add_argument
+    add("--temperature", type=float, default=0.0, help="0 takes the most probable token")
+    add("--top-k", type=int, help="keep the k most probable tokens")
+    add("--top-p", type=float, help="keep the fewest tokens that reach this probability")
+    add("--max-new-tokens", type=int, default=max_new_tokens, help="the longest continuation")
+    add("--seed", type=int, default=0, help="seed of the random choices")

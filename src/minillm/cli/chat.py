@@ -1,0 +1,70 @@
+"""A conversation in the terminal: history is kept, answers stream, Ctrl-C stops an answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..chat import ChatTemplate
+from ..tokenizer import BPETokenizer
+from .commands import causal, pieces, say
+
+Turn = dict[str, str]
+
+
+def chat(options: argparse.Namespace) -> None:
+    """Talk to a model until /quit, Ctrl-D or Ctrl-C at the prompt.
+
+    Raises:
+        ValueError: If the model has no chat template.
+    """
+    model, tokenizer, loaded = causal(options.model)
+    if loaded.chat_template is None:
+        raise ValueError(f"{options.model} has no chat template: use `minillm generate`")
+    room = model.config.context_length - options.max_new_tokens
+    turns: list[Turn] = []
+    say("/reset forgets the conversation, /quit ends it.\n")
+    while (line := _ask()) is not None:
+        if line == "/reset":
+            turns = []
+            say("(forgotten)\n")
+        elif line:
+            turns.append({"role": "user", "content": line})
+            turns, ids = fit(loaded.chat_template, tokenizer, turns, room)
+            answer = ""
+            try:
+                for part in pieces(loaded, model, tokenizer, ids, options):
+                    say(part)
+                    sys.stdout.flush()
+                    answer += part
+            except KeyboardInterrupt:
+                say(" (stopped)")
+            say("\n")
+            turns.append({"role": "assistant", "content": answer})
+
+
+def _ask() -> str | None:
+    """Return the next line, or None when the user is done."""
+    try:
+        line = input("> ").strip()
+    except (EOFError, KeyboardInterrupt):
+        say("\n")
+        return None
+    return None if line == "/quit" else line
+
+
+def fit(
+    template: ChatTemplate, tokenizer: BPETokenizer, turns: list[Turn], room: int
+) -> tuple[list[Turn], list[int]]:
+    """Drop the oldest exchanges until the conversation fits into `room` tokens.
+
+    Raises:
+        ValueError: If the last message alone is too long.
+    """
+    ids = template.encode(tokenizer, turns)
+    while len(ids) > room:
+        if len(turns) < 3:
+            raise ValueError(f"the message takes {len(ids)} tokens, there is room for {room}")
+        turns = turns[2:]
+        ids = template.encode(tokenizer, turns)
+    return turns, ids

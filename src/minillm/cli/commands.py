@@ -1,0 +1,151 @@
+"""What each command does, apart from `chat`; every function writes to standard output."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import evaluation, hub
+from ..artefacts import ARTEFACTS
+from ..counting import count_parameters, kv_bytes_per_token
+from ..generate import stream
+from ..load import Loaded, load
+from ..models import CausalLM
+from ..sampling import Sampling
+from ..tokenizer import BPETokenizer
+from ..tracing import attention_maps
+
+Command = Callable[[argparse.Namespace], None]
+say = sys.stdout.write
+
+
+def models(_options: argparse.Namespace) -> None:
+    """List what `fetch` knows, and whether it is in the cache."""
+    say(f"cache: {hub.cache_dir()}\n")
+    for artefact in ARTEFACTS.values():
+        here = "here" if hub.in_cache(artefact) else f"{artefact.archive_size / 1e6:.0f} MB"
+        say(f"{artefact.name:24} {here:>7}  {artefact.licence:12}  {artefact.what}\n")
+
+
+def fetch(options: argparse.Namespace) -> None:
+    """Fetch one artefact, or all."""
+    names = list(ARTEFACTS) if options.name == "all" else [options.name]
+    for name in names:
+        say(f"{hub.fetch(name)}\n")
+
+
+def causal(name: str) -> tuple[CausalLM, BPETokenizer, Loaded]:
+    """Load a model that can write, with its tokenizer.
+
+    Raises:
+        ValueError: If the model is an encoder or has no tokenizer.
+    """
+    loaded = load(name)
+    if not isinstance(loaded.model, CausalLM):
+        raise ValueError(f"{name} is a {type(loaded.model).__name__}, which cannot write text")
+    if not isinstance(loaded.tokenizer, BPETokenizer):
+        raise ValueError(f"{name} has no tokenizer beside its weights")
+    return loaded.model, loaded.tokenizer, loaded
+
+
+def pieces(
+    loaded: Loaded, model: CausalLM, tokenizer: BPETokenizer, ids: list[int], o: argparse.Namespace
+) -> Iterator[str]:
+    """Yield a continuation in pieces that are whole characters."""
+    steps = stream(
+        model,
+        torch.tensor([ids]),
+        max_new_tokens=o.max_new_tokens,
+        sampling=Sampling(temperature=o.temperature, top_k=o.top_k, top_p=o.top_p),
+        stop=loaded.stop,
+        generator=torch.Generator().manual_seed(o.seed),
+    )
+    written, shown = [], ""
+    for step in steps:
+        if int(step.token) in loaded.stop:
+            break
+        written.append(int(step.token))
+        text = tokenizer.decode(written)
+        if not text.endswith("\ufffd"):  # in the middle of a character
+            yield text[len(shown) :]
+            shown = text
+    yield tokenizer.decode(written)[len(shown) :]
+
+
+def generate(options: argparse.Namespace) -> None:
+    """Continue a prompt."""
+    model, tokenizer, loaded = causal(options.model)
+    ids = tokenizer.encode(options.prompt)
+    parts = pieces(loaded, model, tokenizer, ids, options)
+    say(options.prompt)
+    for part in parts if options.stream else ["".join(parts)]:
+        say(part)
+        sys.stdout.flush()
+    say("\n")
+
+
+def perplexity(options: argparse.Namespace) -> None:
+    """Score a text file."""
+    model, tokenizer, _ = causal(options.model)
+    data = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{options.file} is not UTF-8: byte {error.start} is invalid") from None
+    tokens = torch.tensor(tokenizer.encode(text))
+    length = min(options.length, model.config.context_length)
+    value = evaluation.perplexity(model, tokens, length=length, stride=max(1, length // 2))
+    bits = torch.tensor(value).log2().item() * (len(tokens) - 1) / max(1, len(text))
+    say(f"{value:.2f} perplexity of {len(tokens):,} tokens, {bits:.3f} bits per character\n")
+
+
+def inspect(options: argparse.Namespace) -> None:
+    """Describe layers, shapes, parameters and memory."""
+    loaded = load(options.model)
+    model, config = loaded.model, loaded.config
+    total = count_parameters(model)
+    say(f"{type(model).__name__}, {total:,} parameters, {config.context_length:,} positions\n")
+    say(f"{config.n_layers} layers, {config.n_heads} heads of width {config.head_dim}, ")
+    say(f"{config.kv_heads} key-value heads, vocabulary {config.vocab_size:,}\n")
+    say(f"{config.norm} ({config.norm_placement}), {config.ffn}, positions: {config.position}\n\n")
+    for name, count, shape in _groups(model):
+        say(f"{name:44} {shape:>14} {count:>14,} {count / total:6.1%}\n")
+    size = 4 * total / 1e6
+    say(f"\nmemory: {size:.0f} MB in float32, {size / 2:.0f} MB in bfloat16")
+    say(f"; each token of context adds {kv_bytes_per_token(config):,} bytes in float32\n")
+
+
+def _groups(model: torch.nn.Module) -> Iterator[tuple[str, int, str]]:
+    """Parameters by name, equal ones of all layers together."""
+    groups: dict[str, list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        parts = ["*" if part.isdigit() else part for part in name.split(".")]
+        groups.setdefault(".".join(parts), []).append(parameter)
+    for name, tensors in groups.items():
+        shape = " x ".join(map(str, tensors[0].shape))
+        times = f"{len(tensors)} x " if len(tensors) > 1 else ""
+        yield times + name, sum(t.numel() for t in tensors), shape
+
+
+def attention(options: argparse.Namespace) -> None:
+    """Write a self-contained interactive page of all attention heads."""
+    from ..widgets import AttentionExplorer, standalone_page  # noqa: PLC0415 - an extra
+
+    loaded = load(options.model)
+    if loaded.tokenizer is None:
+        raise ValueError(f"{options.model} has no tokenizer beside its weights")
+    ids = loaded.tokenizer.encode(options.text)
+    if len(ids) < 2:
+        raise ValueError(f"{len(ids)} tokens have no attention to show; give a sentence")
+    maps = attention_maps(loaded.model, torch.tensor([ids]))[:, 0]  # (L, H, T, T)
+    tokens = [loaded.tokenizer.decode([i]) for i in ids]
+    view = AttentionExplorer({options.text: (tokens, maps.numpy())})
+    page = standalone_page(view, title=f"Attention of {options.model}")
+    target = Path(options.out)
+    target.write_text(page, encoding="utf-8")
+    say(f"{target}: {maps.shape[0]} x {maps.shape[1]} heads, {len(tokens)} tokens\n")

@@ -1,0 +1,226 @@
+"""Real texts with one call: fixed splits, no repetitions, and a card that says what is wrong.
+
+Every corpus is divided into training, validation and test by a hash of the unit that must not
+be torn apart (a topic, a chapter, a text), so the division is the same on every machine and
+does not move when a corpus grows. What is used beyond Python itself is fetched by `hub`.
+
+Source: Gebru et al. (2021), arXiv:1803.09010, for the idea of a data card.
+Book: chapter "Predicting the next word".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import pydoc_data.topics
+import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+from .hub import fetch
+from .verses import numbered_verses
+
+Item = TypeVar("Item")
+Split = Literal["train", "validation", "test"]
+Domain = Literal["movies", "products", "editorials", "tweets"]
+Version = Literal["kjv", "bbe"]
+
+_TITLES: dict[Version, str] = {"kjv": "King James Version", "bbe": "Bible in Basic English"}
+_FILES: dict[Domain, str] = {
+    "movies": "movieReviewSnippets",
+    "products": "amazonReviewSnippets",
+    "editorials": "nytEditorialSnippets",
+    "tweets": "tweets",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a reader should know about a corpus before trusting a number measured on it."""
+
+    what: str
+    origin: str
+    licence: str
+    size: str
+    split: str
+    faults: str
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<8}{text}" for name, text in vars(self).items())
+
+
+@dataclass(frozen=True)
+class Corpus(Generic[Item]):
+    """Items in three parts, in the order of the original; `str(corpus.card)` describes them.
+
+    Book: chapter "Predicting the next word".
+    """
+
+    train: tuple[Item, ...]
+    validation: tuple[Item, ...]
+    test: tuple[Item, ...]
+    card: Card
+
+    def __len__(self) -> int:
+        return len(self.train) + len(self.validation) + len(self.test)
+
+
+@dataclass(frozen=True)
+class TextCorpus:
+    """Running text, whole and in three parts."""
+
+    text: str
+    train: str
+    validation: str
+    test: str
+    card: Card
+
+
+class Verse(NamedTuple):
+    """A verse; the same `id` (book · 1,000,000 + chapter · 1,000 + verse) in every version."""
+
+    id: int
+    text: str
+
+
+class Review(NamedTuple):
+    """A text and the mean of twenty people's scores, -4 (very negative) to 4 (very positive)."""
+
+    text: str
+    score: float
+
+
+def split_of(key: str) -> Split:
+    """The part that a unit belongs to, from a hash of its name: 80 %, 10 % and 10 % of all names.
+
+    Example:
+        >>> split_of("python/for"), split_of("python/with")
+        ('train', 'train')
+
+    Book: chapter "Pretraining".
+    """
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    tenth = int.from_bytes(digest, "big") * 10 >> 64
+    return "train" if tenth < 8 else "validation" if tenth == 8 else "test"
+
+
+@cache
+def python_docs() -> TextCorpus:
+    """Python's own reference manual in plain English, from the standard library: no download.
+
+    Example:
+        >>> docs = python_docs()
+        >>> len(docs.text) > 300_000 and "for" in docs.train
+        True
+
+    Book: chapter "Pretraining".
+    """
+    topics = pydoc_data.topics.topics
+    paragraphs = [(name, p) for name in sorted(topics) for p in topics[name].split("\n\n")]
+    kept = _distinct(paragraphs, lambda pair: pair[1].strip())
+    divided = _parts((f"python/{name}", text) for name, text in kept)
+    train, validation, test = parts = ["\n\n".join(part) for part in divided]
+    text = "\n\n".join(text for _, text in kept)
+    card = Card(
+        what="help texts of Python's language reference (pydoc_data.topics), joined in key order",
+        origin="the Python standard library that is running this",
+        licence="PSF License (part of Python)",
+        size=f"{len(text):,} characters, {len(set(text))} distinct, {len(topics)} topics",
+        split=f"by topic; train, validation, test: {_sizes(parts)} characters",
+        faults="differs a little between Python versions; grammar rules and tables stand among "
+        f"the prose; {len(paragraphs) - len(kept)} repeated paragraphs were removed",
+    )
+    return TextCorpus(text, train, validation, test, card)
+
+
+@cache
+def bible(version: Version = "bbe") -> Corpus[Verse]:
+    """The Bible by verses: King James ("kjv", 1611) or Basic English ("bbe", 1949, 850 words).
+
+    Args:
+        version: which; both number their verses alike, so equal ids make translation pairs.
+
+    Raises:
+        ValueError: If there is no such version.
+        HubError: If the text is not in the cache and cannot be fetched.
+
+    Book: chapter "Predicting the next word".
+    """
+    if version not in _TITLES:
+        raise ValueError(f"version {version!r} is not one of {sorted(_TITLES)}")
+    numbered = numbered_verses(fetch(f"bible-{version}").read_text(encoding="utf-8"))
+    verses = [Verse(i, text) for i, text in sorted(numbered.items())]
+    kept = _distinct([v for v in verses if re.search("[a-z]", v.text)], lambda v: v.text.lower())
+    parts = _parts((f"bible/{verse.id // 1000}", verse) for verse in kept)
+    words = sum(len(verse.text.split()) for verse in kept)
+    card = Card(
+        what=f"{_TITLES[version]}, one item a verse",
+        origin=f"Python package pythonbible-{version}",
+        licence="MIT (package); the text is in the public domain in the United States",
+        size=f"{len(kept):,} verses, {words:,} words",
+        split=f"by chapter; train, validation, test: {_sizes(parts)} verses",
+        faults=f"{len(verses) - len(kept)} repeated, empty or damaged verses were removed; "
+        "parallel passages in other words remain, so test text can resemble training text",
+    )
+    return Corpus(*parts, card)
+
+
+@cache
+def reviews(domain: Domain = "movies") -> Corpus[Review]:
+    """Short English texts with scores given by people.
+
+    Args:
+        domain: "movies", "products", "editorials" or "tweets".
+
+    Raises:
+        ValueError: If there is no such domain.
+        HubError: If the texts are not in the cache and cannot be fetched.
+
+    Source: Hutto and Gilbert (2014), "VADER", ICWSM.
+    Book: chapter "Classification, sentiment, moderation".
+    """
+    if domain not in _FILES:
+        raise ValueError(f"domain {domain!r} is not one of {sorted(_FILES)}")
+    path = fetch("vader-reviews") / f"{_FILES[domain]}_GroundTruth.txt"
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    # "12_3" is the third sentence of review 12: a review is never torn apart.
+    found = [
+        (name.partition("_")[0], Review(html.unescape(text).strip(), float(score)))
+        for name, score, text in rows
+    ]
+    kept = _distinct(found, lambda named: re.sub(r"\W+", " ", named[1].text.lower()).strip())
+    parts = _parts((f"{domain}/{name}", review) for name, review in kept)
+    card = Card(
+        what=f"{domain}: sentences and snippets, each scored -4 to 4 by twenty people",
+        origin="Hutto and Gilbert (2014), source archive of the Python package vaderSentiment",
+        licence="MIT (package); the texts belong to their authors",
+        size=f"{len(kept):,} texts, {sum(len(r.text.split()) for _, r in kept):,} words",
+        split=f"by review; train, validation, test: {_sizes(parts)} texts",
+        faults=f"{len(found) - len(kept)} repeated texts were removed; a score near 0 means mixed "
+        "as often as neutral",
+    )
+    return Corpus(*parts, card)
+
+
+def _distinct(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[Item]:
+    """The items without those whose key has occurred before."""
+    first: dict[Hashable, Item] = {}
+    for item in items:
+        first.setdefault(key(item), item)
+    return list(first.values())
+
+
+def _parts(
+    named: Iterable[tuple[str, Item]],
+) -> tuple[tuple[Item, ...], tuple[Item, ...], tuple[Item, ...]]:
+    """Training, validation and test items, divided by the hash of the name before each."""
+    parts: dict[Split, list[Item]] = {"train": [], "validation": [], "test": []}
+    for name, item in named:
+        parts[split_of(name)].append(item)
+    return tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"])
+
+
+def _sizes(parts: Iterable[Sequence[object]]) -> str:
+    return ", ".join(f"{len(part):,}" for part in parts)

@@ -1,0 +1,222 @@
+"""Load a published model with its tokenizer: by the name of an artefact, or from a local folder.
+
+The sizes come from the checkpoint itself. The model is built without memory, each tensor is read
+once, converted and put in its place. Pickled checkpoints (.bin, .pt) are refused, because opening
+one runs whatever program it contains.
+
+Book: chapter "A GPT, and the real thing".
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from .artefacts import ARTEFACTS
+from .chat import ChatTemplate
+from .config import ModelConfig
+from .hub import fetch
+from .models import CausalLM, MaskedLM
+from .tokenizer import BPETokenizer
+from .transformer import Transformer
+from .weights.convert import Table, convert, load_into
+from .weights.families import bert_table, gpt2_table, llama_gguf_table, llama_table
+from .weights.gguf import GGUF
+from .weights.safetensors import read_safetensors
+from .weights.settings import Settings, bert_config, gguf_config, gpt2_config, llama_config
+from .weights.vocabulary import read_json, tokenizer_from_folder, tokenizer_from_gguf
+from .wordpiece import WordPieceTokenizer
+
+MODELS = ("smollm2-135m-instruct", "minilm-l6")
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+Model = CausalLM | MaskedLM | Transformer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A model and what belongs to it.
+
+    Attributes:
+        model: in evaluation mode; `CausalLM` (GPT-2, Llama), `MaskedLM` (BERT with its head) or
+            `Transformer` (an encoder such as MiniLM, which returns hidden vectors).
+        config: read from the checkpoint.
+        tokenizer: the checkpoint's own, or None if the folder holds none that we know.
+        chat_template: how it wants conversations written, or None.
+        stop: ids after which a text is finished.
+
+    Book: chapter "A GPT, and the real thing".
+    """
+
+    model: Model
+    config: ModelConfig
+    tokenizer: BPETokenizer | WordPieceTokenizer | None
+    chat_template: ChatTemplate | None = None
+    stop: tuple[int, ...] = ()
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Loaded:
+    """Load a model by name ("smollm2-135m-instruct", "minilm-l6") or from a local path.
+
+    A path is a GGUF file of a Llama model, or a folder in the Hugging Face layout (config.json and
+    safetensors) of a GPT-2, Llama or BERT model.
+
+    Args:
+        name_or_path: what to load; a name is fetched once and then found in the cache.
+        dtype: type of the weights.
+        device: where to put them; None is the CPU.
+
+    Raises:
+        ValueError: If there is no such model, a file is truncated, corrupt or a pickle, tensors are
+            missing or left over, or the vocabulary does not fit the model.
+        HubError: If the artefact cannot be fetched.
+
+    Example:
+        >>> smollm = load("smollm2-135m-instruct")  # doctest: +SKIP
+        >>> smollm.tokenizer.encode("Hello world")  # doctest: +SKIP
+        [19556, 905]
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    path = _find(name_or_path)
+    read = _read_gguf if path.suffix == ".gguf" else _read_folder
+    loaded = read(path, dtype, device)
+    size = 0 if loaded.tokenizer is None else loaded.tokenizer.vocab_size
+    if size > loaded.config.vocab_size:
+        raise ValueError(f"{size} tokens, but the model has vocab_size={loaded.config.vocab_size}")
+    return loaded
+
+
+def _find(name_or_path: str | Path) -> Path:
+    """The folder or GGUF file that is meant."""
+    if str(name_or_path) in MODELS:
+        return fetch(str(name_or_path))
+    path = Path(name_or_path).expanduser()
+    if path.suffix in PICKLES:
+        raise ValueError(f"{path.name} is a pickle, which can run any program; use safetensors")
+    if path.is_dir() or (path.is_file() and path.suffix == ".gguf"):
+        return path
+    if path.exists():
+        raise ValueError(f"{path.name} is neither a folder nor a GGUF file")
+    near = difflib.get_close_matches(str(name_or_path), MODELS, n=1, cutoff=0.3) or MODELS
+    kind = "is a text, not a model" if str(name_or_path) in ARTEFACTS else "is no model or path"
+    raise ValueError(f"{str(name_or_path)!r} {kind}; did you mean {' or '.join(map(repr, near))}?")
+
+
+def _read_gguf(path: Path, dtype: torch.dtype, device: torch.device | str | None) -> Loaded:
+    source = GGUF(path)
+    tokenizer = tokenizer_from_gguf(source.metadata)
+    tied = "output.weight" not in source
+    config = gguf_config(Settings(source.metadata, path.name), tied=tied)
+    tensors = convert(
+        source, llama_gguf_table(config), n_layers=config.n_layers, dtype=dtype, device=device
+    )
+    template = source.metadata.get("tokenizer.chat_template")
+    return Loaded(
+        model=_assemble(CausalLM, config, tensors),
+        config=config,
+        tokenizer=tokenizer,
+        chat_template=_template(template),
+        stop=_ids(source.metadata.get("tokenizer.ggml.eos_token_id")),
+    )
+
+
+@dataclass(frozen=True)
+class Family:
+    """How to read one model_type of config.json."""
+
+    config: Callable[[Settings], ModelConfig]
+    table: Callable[[ModelConfig], Table]
+    model: Callable[[ModelConfig], Model]
+
+
+def _family(model_type: Any, names: Mapping[str, Tensor]) -> Family:
+    """The family of a checkpoint; BERT has two, with and without the head for masked words."""
+    masked_lm = any(name.startswith("cls.predictions.") for name in names)
+    families = {
+        "gpt2": Family(gpt2_config, gpt2_table, CausalLM),
+        "llama": Family(llama_config, llama_table, CausalLM),
+        "bert": Family(
+            bert_config,
+            lambda config: bert_table(config, masked_lm=masked_lm),
+            MaskedLM if masked_lm else Transformer,
+        ),
+    }
+    if not isinstance(model_type, str) or model_type not in families:
+        raise ValueError(f"model_type {model_type!r} is not one of {', '.join(families)}")
+    return families[model_type]
+
+
+def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | None) -> Loaded:
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder.name} holds no config.json")
+    values = read_json(folder / "config.json")
+    source = _tensors(folder)
+    family = _family(values.get("model_type"), source)
+    config = family.config(Settings(values, "config.json"))
+    tensors = convert(
+        source, family.table(config), n_layers=config.n_layers, dtype=dtype, device=device
+    )
+    if family.model is Transformer:
+        tensors = {name.removeprefix("transformer."): t for name, t in tensors.items()}
+    return Loaded(
+        model=_assemble(family.model, config, tensors),
+        config=config,
+        tokenizer=tokenizer_from_folder(folder),
+        chat_template=_template(_template_of(folder)),
+        stop=_ids(values.get("eos_token_id")),
+    )
+
+
+def _tensors(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of the folder, from one safetensors file or from the shards of an index."""
+    index = folder / "model.safetensors.index.json"
+    names = ["model.safetensors"]
+    if index.is_file():
+        names = sorted({Path(str(name)).name for name in read_json(index)["weight_map"].values()})
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        pickles = [file.name for file in sorted(folder.iterdir()) if file.suffix in PICKLES]
+        hint = f"; {pickles[0]} is a pickle, which can run any program" if pickles else ""
+        raise ValueError(f"{folder.name} holds no {missing[0]}{hint}")
+    return {key: t for name in names for key, t in read_safetensors(folder / name).items()}
+
+
+def _assemble(
+    make: Callable[[ModelConfig], Model], config: ModelConfig, tensors: dict[str, Tensor]
+) -> Model:
+    """Build the model without memory and put the tensors in place."""
+    try:
+        with torch.device("meta"):
+            model = make(config)
+    except (RuntimeError, OverflowError) as error:
+        raise ValueError(f"no model can have these sizes: {config}") from error
+    load_into(cast(nn.Module, model), tensors)
+    return model.eval()
+
+
+def _template_of(folder: Path) -> Any:
+    """The chat template of a Hugging Face folder, which has one of two places for it."""
+    alone, options = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if alone.is_file():
+        return alone.read_text(encoding="utf-8")
+    return read_json(options).get("chat_template") if options.is_file() else None
+
+
+def _template(source: Any) -> ChatTemplate | None:
+    return ChatTemplate.from_jinja(source) if isinstance(source, str) else None
+
+
+def _ids(value: Any) -> tuple[int, ...]:
+    """One id, a list of ids or none."""
+    values = value if isinstance(value, list) else [value]
+    return tuple(i for i in values if type(i) is int)

@@ -1,0 +1,12 @@
+"""Count-based language models: n-grams with five ways of smoothing.
+
+Counting (`counts`), what to do about what was never seen (`smoothing`), and the model that
+scores and writes text with them (`model`), callable like every language model of the book.
+
+Book: chapter "Predicting the next word".
+"""
+
+from .model import NGramLM, NGramState
+from .smoothing import SMOOTHINGS, Smoothing
+
+__all__ = ["SMOOTHINGS", "NGramLM", "NGramState", "Smoothing"]

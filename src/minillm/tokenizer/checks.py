@@ -1,0 +1,48 @@
+"""Look at what comes from outside, ids and files, and say clearly what is wrong with it.
+
+Book: chapter "From text to tokens".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: str | Path, kind: str, **fields: type) -> dict[str, Any]:
+    """The JSON object in a file, after a look at its type and fields.
+
+    Args:
+        path: the file.
+        kind: what must stand under the key "type".
+        fields: the other keys that must be there, each with the type of its value.
+
+    Raises:
+        ValueError: If the file is not JSON, is of another kind, or a field is missing or wrong.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:  # invalid JSON and invalid UTF-8
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
+    found = data.get("type") if isinstance(data, dict) else type(data).__name__
+    if found != kind:
+        raise ValueError(f"{path} holds a tokenizer of type {found!r}, expected {kind!r}")
+    for name, wanted in fields.items():
+        if not isinstance(data.get(name), wanted):
+            raise ValueError(f"{path}: {name!r} must be a {wanted.__name__}")
+    return dict(data)
+
+
+def check_ids(ids: Iterable[int], vocab_size: int) -> list[int]:
+    """The ids as a list.
+
+    Raises:
+        ValueError: If one is not below `vocab_size`.
+    """
+    checked = list(ids)
+    wrong = next((i for i in checked if not 0 <= i < vocab_size), None)
+    if wrong is not None:
+        raise ValueError(f"token id {wrong} is outside the vocabulary of {vocab_size}")
+    return checked

@@ -1,0 +1,93 @@
+"""Everything that fixes a training run except model and data, in one frozen dataclass.
+
+With the model's config, the data and the seed it determines the run, so it is kept in every
+checkpoint and compared on resume. Chapter "Pretraining".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Precision = Literal["float32", "bfloat16"]
+OptimizerName = Literal["adamw", "muon"]
+ScheduleName = Literal["cosine", "linear", "stable"]
+CHOICES = {"precision": Precision, "optimizer": OptimizerName, "schedule": ScheduleName}
+LEAST = {
+    "steps": 1,
+    "batch_size": 1,
+    "eval_batches": 1,
+    "warmup_steps": 0,
+    "eval_every": 0,
+    "weight_decay": 0,
+    "min_lr_ratio": 0,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How to train: how long, in what portions, and by which rule.
+
+    Args:
+        steps: number of updates of the whole run.
+        batch_size: sequences per update.
+        micro_batch_size: sequences computed at once; None means all. Smaller saves memory and
+            gives the same update.
+        lr: the peak learning rate (of AdamW).
+        min_lr_ratio: the last learning rate as a part of the peak.
+        warmup_steps: updates over which the rate rises from 0 to the peak.
+        schedule: how it falls after that: "cosine", "linear", or "stable" (constant, then a
+            linear fall over the last fifth of the run).
+        optimizer: "adamw" for everything, or "muon" for hidden matrices and AdamW for the rest.
+        muon_lr: the peak learning rate of Muon.
+        weight_decay: pull of matrices towards 0, times the learning rate.
+        betas: AdamW's memory of the mean and of the square of the gradient.
+        clip_norm: longest gradient allowed, over all parameters together; None for no limit.
+        precision: of the forward pass; weights stay float32.
+        eval_every: updates between evaluations; 0 for none.
+        eval_batches: batches per evaluation, always the same ones.
+        seed: for whoever builds data and model; the trainer itself draws nothing.
+
+    Raises:
+        ValueError: If a number is out of range or a choice unknown.
+
+    Example:
+        >>> TrainConfig(steps=200, lr=3e-3, warmup_steps=10).schedule
+        'cosine'
+
+    Book: chapter "Pretraining".
+    """
+
+    steps: int
+    batch_size: int = 32
+    micro_batch_size: int | None = None
+    lr: float = 3e-4
+    min_lr_ratio: float = 0.1
+    warmup_steps: int = 0
+    schedule: ScheduleName = "cosine"
+    optimizer: OptimizerName = "adamw"
+    muon_lr: float = 0.02
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip_norm: float | None = 1.0
+    precision: Precision = "float32"
+    eval_every: int = 0
+    eval_batches: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choice in CHOICES.items():
+            if getattr(self, name) not in get_args(choice):
+                raise ValueError(f"{name}={getattr(self, name)!r} is not one of {get_args(choice)}")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be >= {least}")
+        for name in ("lr", "muon_lr", "clip_norm", "micro_batch_size"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name}={value} must be > 0")
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps={self.warmup_steps} exceed steps={self.steps}")

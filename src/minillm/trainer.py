@@ -1,0 +1,236 @@
+"""The training loop: batch, loss, gradients, update; and everything kept so that it can go on.
+
+A batch is a pure function of the step, losses are sums with counts, and the learning rate is a
+function of the step. Hence splitting a batch changes nothing, and a run that was killed goes on
+from its checkpoint as if it had not been. Left out: several devices, float16 with loss scaling.
+Chapter "Pretraining".
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoint import (
+    load_checkpoint,
+    newest_checkpoint,
+    plain_config,
+    require_same,
+    rng_states,
+    save_checkpoint,
+    set_rng_states,
+)
+from .data import Batch
+from .evaluation import eval_mode
+from .history import History, Record
+from .objectives import count_targets, lm_loss
+from .optim import learning_rate_factor, make_optimizer
+from .train_config import TrainConfig
+
+Loss = Callable[[nn.Module, Batch], tuple[Tensor, int]]
+
+
+class BatchSource(Protocol):
+    """Data for training: the batch of a step depends on nothing but the step."""
+
+    def batch(self, step: int, size: int, /) -> Batch:
+        """Return `size` sequences, the same ones whenever asked for this step."""
+
+
+class Trainer:
+    """Trains a model, measures it, and can stop and go on at any update.
+
+    Args:
+        model: on the device it is to be trained on.
+        config: how to train.
+        data: gives the batch of every step.
+        loss: the sum of losses over a batch's targets, and their number.
+        val_data: for `evaluate`, which uses its batches 0, 1, … every time.
+        callbacks: called with trainer and record after every update.
+
+    Attributes:
+        step: updates done so far.
+        history: their records.
+        optimizer: what updates the parameters.
+
+    Raises:
+        ValueError: If the config asks for evaluation and there is no validation data.
+
+    Book: chapter "Pretraining".
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainConfig,
+        data: BatchSource,
+        *,
+        loss: Loss = lm_loss,
+        val_data: BatchSource | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        if config.eval_every and val_data is None:
+            raise ValueError(f"eval_every={config.eval_every}, but val_data is None")
+        self.model, self.config, self.data = model, config, data
+        self.loss, self.val_data, self.callbacks = loss, val_data, tuple(callbacks)
+        self.optimizer = make_optimizer(model, config)
+        self.step = 0
+        self.history = History()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def fit(self, steps: int | None = None) -> History:
+        """Do the next `steps` updates, or all that are left of the run.
+
+        Raises:
+            FloatingPointError: If loss or gradient is not a finite number; the model keeps the
+                parameters it had before that update.
+        """
+        left = self.config.steps - self.step
+        for _ in range(left if steps is None else min(steps, left)):
+            record = self.train_step()
+            for callback in self.callbacks:
+                callback(self, record)
+        return self.history
+
+    def train_step(self) -> Record:
+        """Do one update and return its record, which is also appended to the history.
+
+        Raises:
+            FloatingPointError: If loss or gradient is not a finite number.
+        """
+        started = time.perf_counter()
+        self.model.train()
+        factor = learning_rate_factor(self.step, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        batch = self.data.batch(self.step, self.config.batch_size).to(self.device)
+        loss, count = self._backward(batch)
+        norm = self._clip_gradients()
+        self._require_finite(loss, norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        seconds = time.perf_counter() - started
+        return self._note(count, loss, self.config.lr * factor, norm, seconds)
+
+    @torch.no_grad()
+    def evaluate(self) -> float:
+        """Mean loss per target over the validation batches, without dropout, in nats.
+
+        Raises:
+            ValueError: If there is no validation data.
+        """
+        if self.val_data is None:
+            raise ValueError("cannot evaluate: val_data is None")
+        total, count = 0.0, 0
+        with eval_mode(self.model):
+            for i in range(self.config.eval_batches):
+                batch = self.val_data.batch(i, self.config.batch_size).to(self.device)
+                with self._autocast():
+                    loss_sum, n = self.loss(self.model, batch)
+                total, count = total + loss_sum.item(), count + n
+        return total / count
+
+    def save(self, path: str | Path) -> None:
+        """Write everything that `resume` needs, all or nothing.
+
+        Raises:
+            OSError: If it cannot be written; a file that was there stays as it was.
+        """
+        content = {
+            "package": version("minillm"),
+            "model_config": plain_config(getattr(self.model, "config", None)),
+            "train_config": plain_config(self.config),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "history": [asdict(record) for record in self.history],
+            "rng": rng_states(),
+        }
+        save_checkpoint(content, path)
+
+    def resume(self, path: str | Path) -> None:
+        """Take up the run where a checkpoint left it; the rest is what it would have been.
+
+        Args:
+            path: a checkpoint, or a folder of them, whose newest is taken.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If the file is damaged, or the model's or the training config differs
+                (names the field).
+        """
+        content = load_checkpoint(newest_checkpoint(Path(path)))
+        require_same("model", content["model_config"], getattr(self.model, "config", None))
+        require_same("training", content["train_config"], self.config)
+        try:
+            self.model.load_state_dict(content["model"])
+        except RuntimeError as error:
+            raise ValueError(f"{path} does not fit this model: {error}") from error
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.step = content["step"]
+        self.history = History(Record(**values) for values in content["history"])
+        set_rng_states(content["rng"])
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self.config.precision == "bfloat16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def _backward(self, batch: Batch) -> tuple[float, int]:
+        """Leave the mean loss's gradient in the parameters; return that mean and the count."""
+        total = count_targets(batch)
+        if total == 0:
+            raise ValueError(f"the batch of step {self.step} has 0 targets, needs 1 or more")
+        loss, counted = torch.zeros((), device=self.device), 0
+        for micro in batch.split(self.config.micro_batch_size or self.config.batch_size):
+            with self._autocast():
+                loss_sum, count = self.loss(self.model, micro)
+            (loss_sum / total).backward()
+            loss, counted = loss + loss_sum.detach() / total, counted + count
+        if counted != total:
+            raise ValueError(f"the loss counted {counted} targets, the batch has {total}")
+        return loss.item(), total
+
+    def _clip_gradients(self) -> float:
+        longest = math.inf if self.config.clip_norm is None else self.config.clip_norm
+        return nn.utils.clip_grad_norm_(self.model.parameters(), longest).item()
+
+    def _require_finite(self, loss: float, norm: float) -> None:
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self.optimizer.zero_grad()
+            raise FloatingPointError(
+                f"step {self.step + 1}: loss={loss}, gradient norm={norm}; stopped before the "
+                "update. Common causes: a learning rate too high, no clipping, log of 0"
+            )
+
+    def _note(self, count: int, loss: float, lr: float, norm: float, seconds: float) -> Record:
+        self.step += 1
+        last = self.history[-1] if self.history else None
+        every = self.config.eval_every
+        due = bool(every) and (self.step % every == 0 or self.step == self.config.steps)
+        record = Record(
+            step=self.step,
+            tokens=count + (last.tokens if last else 0),
+            loss=loss,
+            lr=lr,
+            grad_norm=norm,
+            seconds=seconds + (last.seconds if last else 0.0),
+            val_loss=self.evaluate() if due else None,
+        )
+        self.history.append(record)
+        return record
+
+
+Callback = Callable[[Trainer, Record], None]
+"""Called after every update; may look, draw, save, or raise to stop the run."""

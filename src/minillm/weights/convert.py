@@ -1,0 +1,236 @@
+"""Move weights from another naming to ours by a table, and refuse whatever does not fit.
+
+A published checkpoint holds the same matrices as our model under other names, sometimes transposed,
+fused or reordered. Each family has a table with one row for each tensor: our names, their name, and
+what to do. Loading is strict in both directions: a tensor that no row takes, or a parameter that no
+row fills, is an error that lists the names. A silently dropped bias would still write fluent text.
+
+Book: chapter "A GPT, and the real thing".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+Transform = Callable[[Tensor], tuple[Tensor, ...]]
+SHOWN = 8  # names in an error message
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row of a table: `theirs`, transformed, becomes `ours`; {i} stands for each layer."""
+
+    ours: tuple[str, ...]
+    theirs: str
+    transform: Transform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """All rows of a family.
+
+    Args:
+        rules: one for each tensor that our model needs.
+        prefix: what some checkpoints put before every name.
+        renamed: endings of old checkpoints and what they are called today.
+        ignored: a regular expression for names that carry nothing our model uses.
+        copies: names that may repeat another tensor, which is then compared with it.
+    """
+
+    rules: tuple[Rule, ...]
+    prefix: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    ignored: str = "(?!)"  # matches nothing
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, theirs: str) -> str:
+        """The name in the table of a tensor in a checkpoint."""
+        name = theirs.removeprefix(self.prefix)
+        for old, new in self.renamed.items():
+            name = re.sub(f"{re.escape(old)}$", new, name)
+        return name
+
+    def expand(self, n_layers: int) -> list[Rule]:
+        """The rules with {i} replaced by 0 … n_layers − 1."""
+        fixed = [rule for rule in self.rules if "{i}" not in rule.theirs]
+        layered = [rule for rule in self.rules if "{i}" in rule.theirs]
+        return fixed + [
+            Rule(tuple(o.format(i=i) for o in r.ours), r.theirs.format(i=i), r.transform)
+            for i in range(n_layers)
+            for r in layered
+        ]
+
+
+def same(tensor: Tensor) -> tuple[Tensor, ...]:
+    """Take a tensor as it is.
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    return (tensor,)
+
+
+def transpose(tensor: Tensor) -> tuple[Tensor, ...]:
+    """Turn (in, out), as GPT-2 stores its matrices, into (out, in), as `nn.Linear` does.
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    return (tensor.mT.contiguous(),)
+
+
+def split(parts: int) -> Transform:
+    """Cut queries, keys and values, fused along the last axis, apart (and transpose matrices).
+
+    Example:
+        >>> [part.tolist() for part in split(3)(torch.arange(6))]
+        [[0, 1], [2, 3], [4, 5]]
+        >>> [tuple(part.shape) for part in split(3)(torch.zeros(4, 12))]
+        [(4, 4), (4, 4), (4, 4)]
+
+    Book: chapter "A GPT, and the real thing".
+    """
+
+    def cut(tensor: Tensor) -> tuple[Tensor, ...]:
+        chunks = tensor.chunk(parts, dim=-1)
+        return tuple((c.mT if c.dim() > 1 else c).clone(memory_format=CONTIGUOUS) for c in chunks)
+
+    return cut
+
+
+CONTIGUOUS = torch.contiguous_format
+
+
+def unpermute(n_heads: int) -> Transform:
+    """Put the rows of q or k from interleaved rotary order (0, 1), (2, 3) … into half-split order.
+
+    GGUF files of Llama models pair neighbouring rows of a head; our `rotate` pairs row i with row
+    i + E/2. The wrong order still writes plausible text, with a much higher loss.
+
+    Raises:
+        ValueError: If the rows do not divide into heads of even width.
+
+    Example:
+        >>> unpermute(1)(torch.tensor([[0], [2], [1], [3]]))[0].flatten().tolist()
+        [0, 1, 2, 3]
+
+    Source: Su et al. (2021), arXiv:2104.09864; the permutation is llama.cpp's.
+    Book: chapter "A GPT, and the real thing".
+    """
+
+    def reorder(tensor: Tensor) -> tuple[Tensor, ...]:
+        rows, columns = tensor.shape
+        if rows % (2 * n_heads):
+            raise ValueError(f"{rows} rows do not divide into {n_heads} heads of even width")
+        pairs = tensor.view(n_heads, rows // (2 * n_heads), 2, columns)
+        return (pairs.transpose(1, 2).reshape(rows, columns),)
+
+    return reorder
+
+
+def convert(
+    source: Mapping[str, Tensor],
+    table: Table,
+    *,
+    n_layers: int,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> dict[str, Tensor]:
+    """Our tensors by name, from a checkpoint's by theirs.
+
+    Args:
+        source: the checkpoint; each tensor is read once.
+        table: the family's rows.
+        n_layers: L.
+        dtype: type of the result.
+        device: where to put it.
+
+    Raises:
+        ValueError: If a tensor of the table is missing, one in the checkpoint is left over, a copy
+            differs from its original, or numbers are infinite or NaN.
+
+    Example:
+        >>> table = Table(rules=(Rule(("a.weight",), "x", transpose),))
+        >>> convert({"x": torch.zeros(2, 3)}, table, n_layers=1)["a.weight"].shape
+        torch.Size([3, 2])
+        >>> convert({"y": torch.zeros(2, 3)}, table, n_layers=1)
+        Traceback (most recent call last):
+        ...
+        ValueError: missing: x; left over: y
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    if n_layers > len(source):
+        raise ValueError(f"the config has {n_layers} layers, the checkpoint {len(source)} tensors")
+    rules = table.expand(n_layers)
+    names = {table.name(name): name for name in source}
+    wanted = {rule.theirs for rule in rules}
+    extra = {name for name in names.keys() - wanted if not re.fullmatch(table.ignored, name)}
+    _refuse(wanted - names.keys(), extra - table.copies.keys())
+    for copy in sorted(extra):
+        _check_copy(source, names[copy], names[table.copies[copy]])
+    result = {}
+    for rule in rules:
+        tensor = _finite(names[rule.theirs], source[names[rule.theirs]])
+        for ours, part in zip(rule.ours, rule.transform(tensor), strict=True):
+            result[ours] = part.to(device=device, dtype=dtype)
+    return result
+
+
+def load_into(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Fill every parameter of a model, which may have been built without memory ("meta").
+
+    Parameters on the meta device are replaced by the tensors themselves; others are overwritten.
+
+    Raises:
+        ValueError: If names or shapes differ; the message lists them.
+
+    Example:
+        >>> load_into(nn.Linear(2, 1), {"weight": torch.ones(1, 2)})
+        Traceback (most recent call last):
+        ...
+        ValueError: missing: bias
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    parameters = dict(model.named_parameters())
+    _refuse(parameters.keys() - tensors.keys(), tensors.keys() - parameters.keys())
+    wrong = [
+        f"{name} is {tuple(tensors[name].shape)}, the model needs {tuple(parameter.shape)}"
+        for name, parameter in parameters.items()
+        if tensors[name].shape != parameter.shape
+    ]
+    if wrong:
+        raise ValueError(_some(wrong))
+    on_meta = any(parameter.is_meta for parameter in parameters.values())
+    model.load_state_dict(tensors, strict=False, assign=on_meta)
+    tie = getattr(model, "tie_weights", None)
+    if tie is not None:  # assignment has parted what was shared
+        tie()
+
+
+def _refuse(missing: Iterable[str], extra: Iterable[str]) -> None:
+    lists = {"missing": sorted(missing), "left over": sorted(extra)}
+    problems = [f"{title}: {_some(names)}" for title, names in lists.items() if names]
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _check_copy(source: Mapping[str, Tensor], copy: str, original: str) -> None:
+    if not torch.equal(source[copy], source[original]):
+        raise ValueError(f"{copy} differs from {original}, but the config ties them")
+
+
+def _finite(name: str, tensor: Tensor) -> Tensor:
+    """One pass without a mask: a sum is finite only if all its terms are."""
+    if not torch.isfinite(tensor.sum(dtype=torch.float32)):
+        raise ValueError(f"{name} holds infinite or undefined numbers")
+    return tensor

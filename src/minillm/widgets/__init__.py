@@ -1,0 +1,22 @@
+"""Explorables: interactive figures that work in Jupyter, in Colab and in the built page.
+
+Each class takes plain data (lists, NumPy arrays, tensors), checks it, and carries it into the
+page, where its JavaScript does the rest without a kernel. Importing this package needs
+anywidget (`pip install "minillm[widgets]"`); `import minillm` does not.
+"""
+
+from .attention import AttentionExplorer
+from .base import Explorable
+from .desk import ThresholdDesk
+from .ngram import NGramExplorer
+from .runs import RunExplorer
+from .soft_dictionary import SoftDictionary
+
+__all__ = [
+    "AttentionExplorer",
+    "Explorable",
+    "NGramExplorer",
+    "RunExplorer",
+    "SoftDictionary",
+    "ThresholdDesk",
+]

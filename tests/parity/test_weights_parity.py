@@ -1,0 +1,187 @@
+"""Checkpoints of transformers, every parameter randomised, compute the same when we load them."""
+
+import json
+
+import pytest
+import torch
+import transformers
+from conftest import randomise
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from minillm import CausalLM, MaskedLM, Transformer
+from minillm.load import load
+from minillm.weights import read_safetensors, write_safetensors
+
+TOKENS = torch.tensor([[5, 9, 2, 33, 60, 1, 0, 8], [7, 7, 3, 96, 12, 40, 41, 42]])
+MASK = torch.tensor([[True] * 8, [True] * 5 + [False] * 3])
+SEGMENTS = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 0, 0, 0]])
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
+
+
+def gpt2(**changes: object) -> transformers.PreTrainedModel:
+    config = transformers.GPT2Config(
+        vocab_size=97, n_positions=64, n_embd=48, n_layer=3, n_head=6, n_inner=80, **changes
+    )
+    return transformers.GPT2LMHeadModel(config)
+
+
+def llama(**changes: object) -> transformers.PreTrainedModel:
+    sizes = {
+        "vocab_size": 97,
+        "max_position_embeddings": 64,
+        "hidden_size": 48,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "intermediate_size": 80,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+        "rms_norm_eps": 1e-3,
+    }
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes | changes))
+
+
+def bert(kind: type = transformers.BertForMaskedLM, **changes: object):
+    config = transformers.BertConfig(
+        vocab_size=97,
+        max_position_embeddings=64,
+        hidden_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=6,
+        intermediate_size=80,
+        layer_norm_eps=1e-3,
+        **changes,
+    )
+    return kind(config)
+
+
+CAUSAL = {
+    "gpt2": gpt2,
+    "gpt2-untied": lambda: gpt2(tie_word_embeddings=False),
+    "gpt2-gelu": lambda: gpt2(activation_function="gelu", layer_norm_epsilon=1e-2),
+    "llama": llama,
+    "llama-gqa": lambda: llama(num_key_value_heads=2),
+    "llama-mqa-tied": lambda: llama(num_key_value_heads=1, tie_word_embeddings=True),
+}
+
+
+@pytest.fixture(params=TOLERANCE, ids=str)
+def dtype(request):
+    return request.param
+
+
+def saved(model: transformers.PreTrainedModel, folder, dtype=torch.float32):
+    """The model with random parameters, saved; dropout never counts, it is in evaluation mode."""
+    randomise(model.to(dtype)).save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_causal_logits(tmp_path, dtype, name):
+    theirs = saved(CAUSAL[name](), tmp_path, dtype)
+    ours = load(tmp_path, dtype=dtype)
+    assert isinstance(ours.model, CausalLM)
+    assert not ours.model.training
+    assert ours.tokenizer is None
+    with torch.no_grad():
+        expected = theirs(TOKENS).logits
+        # Their RMSNorm computes in float32 whatever the type.
+        atol = max(TOLERANCE[dtype], 1e-6) if "llama" in name else TOLERANCE[dtype]
+        torch.testing.assert_close(ours.model(TOKENS), expected, rtol=0, atol=atol)
+    assert expected.std() > 0.1
+
+
+def test_masked_logits_with_padding_and_segments(tmp_path, dtype):
+    theirs = saved(bert(), tmp_path, dtype)
+    ours = load(tmp_path, dtype=dtype)
+    assert isinstance(ours.model, MaskedLM)
+    with torch.no_grad():
+        expected = theirs(TOKENS, attention_mask=MASK.long(), token_type_ids=SEGMENTS).logits
+        logits = ours.model(TOKENS, mask=MASK, segments=SEGMENTS)
+    torch.testing.assert_close(logits[MASK], expected[MASK], rtol=0, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        (transformers.BertModel, Transformer),
+        (transformers.BertForPreTraining, MaskedLM),
+        (transformers.BertForSequenceClassification, None),
+    ],
+)
+def test_which_bert_it_is(tmp_path, kind, model):
+    theirs = saved(bert(kind), tmp_path)
+    if model is None:
+        with pytest.raises(ValueError, match=r"left over: classifier.bias, classifier.weight"):
+            load(tmp_path)
+        return
+    ours = load(tmp_path)
+    assert isinstance(ours.model, model)
+    base = theirs if kind is transformers.BertModel else theirs.bert
+    encoder = ours.model if model is Transformer else ours.model.transformer
+    with torch.no_grad():
+        expected = base(TOKENS, token_type_ids=SEGMENTS).last_hidden_state
+        torch.testing.assert_close(encoder(TOKENS, segments=SEGMENTS), expected, rtol=0, atol=1e-4)
+
+
+def test_untied_bert(tmp_path):
+    theirs = saved(bert(tie_word_embeddings=False), tmp_path)
+    with torch.no_grad():
+        expected = theirs(TOKENS).logits
+        torch.testing.assert_close(load(tmp_path).model(TOKENS), expected, rtol=0, atol=1e-4)
+
+
+def test_shards(tmp_path):
+    theirs = randomise(llama())
+    theirs.save_pretrained(tmp_path, max_shard_size="60KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    with torch.no_grad():
+        logits = load(tmp_path).model(TOKENS)
+        torch.testing.assert_close(logits, theirs(TOKENS).logits, rtol=0, atol=1e-4)
+
+
+def test_names_of_old_checkpoints(tmp_path):
+    """No prefix, the causal mask among the weights, and norms called gamma and beta."""
+    theirs = saved(gpt2(), tmp_path / "gpt2")
+    path = tmp_path / "gpt2" / "model.safetensors"
+    tensors = {n.removeprefix("transformer."): t for n, t in read_safetensors(path).items()}
+    write_safetensors(path, tensors | {"h.0.attn.bias": torch.ones(1, 1, 4, 4)})
+    with torch.no_grad():
+        torch.testing.assert_close(load(path.parent).model(TOKENS), theirs(TOKENS).logits)
+    saved(bert(), tmp_path / "bert")
+    path = tmp_path / "bert" / "model.safetensors"
+    expected = load(path.parent).model(TOKENS)
+    endings = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = read_safetensors(path)
+    for new, old in endings.items():
+        tensors = {n.replace(new, old): t for n, t in tensors.items()}
+    write_safetensors(path, tensors)
+    assert torch.equal(load(path.parent).model(TOKENS), expected)
+
+
+def test_rope_theta_of_older_configs(tmp_path):
+    theirs = saved(llama(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["rope_parameters"]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"rope_theta": 500.0}))
+    with torch.no_grad():
+        torch.testing.assert_close(load(tmp_path).model(TOKENS), theirs(TOKENS).logits)
+
+
+@pytest.mark.parametrize("digits", [False, True])
+def test_the_tokenizer_of_a_folder(tmp_path, digits):
+    saved(llama(vocab_size=400), tmp_path)
+    theirs = Tokenizer(models.BPE())
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    steps = [pre_tokenizers.Digits(individual_digits=True), byte_level]
+    theirs.pre_tokenizer = pre_tokenizers.Sequence(steps) if digits else byte_level
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|end|>"],
+        show_progress=False,
+    )
+    theirs.train_from_iterator(["the cat of 1984 and the other cats, 1985"] * 3, trainer)
+    theirs.save(str(tmp_path / "tokenizer.json"))
+    ours = load(tmp_path).tokenizer
+    text = "the catsé 1984🙂  end"
+    assert ours.encode(text) == theirs.encode(text).ids
+    assert ours.encode("<|end|>", allow_special=True) == [theirs.token_to_id("<|end|>")]

