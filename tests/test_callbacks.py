@@ -60,7 +60,8 @@ def test_progress_in_a_notebook_updates_one_output(monkeypatch, capsys):
         progress(TRAINER, record)
     assert [kind for kind, _ in shown] == ["display", "update", "update", "update"]
     assert shown[-1][1].startswith("4/4 steps")
-    assert shown[-1][1].endswith("200 tokens/s, loss 1.000, validation 2.500")
+    assert ", ," not in shown[-1][1]
+    assert shown[-1][1].endswith(", 200 tokens/s, loss 1.000, validation 2.500")
     assert "\n" not in "".join(text for _, text in shown)
     assert capsys.readouterr() == ("", "")
 

@@ -118,6 +118,12 @@ def test_a_llama_through_gguf_is_the_same_model(tmp_path, ids, tied):
     assert all(p.requires_grad for p in loaded.model.parameters()), "it can be trained on"
 
 
+def test_an_unknown_chat_template_is_left_out(tmp_path, model, monkeypatch, caplog):
+    monkeypatch.setitem(globals(), "TEMPLATE", "{{ raise_exception() }}")
+    assert load(write_gguf(tmp_path / "a.gguf", model)).chat_template is None
+    assert "not plain ChatML" in caplog.text
+
+
 def test_a_quantised_file_is_close(tmp_path, model, ids):
     exact = model(ids)
     for kind, distance in ((Kind.Q8_0, 0.02), (Kind.Q4_1, 0.4)):

@@ -26,13 +26,13 @@ class SlowNGram:
         self.raw, left, begins = Counter(), defaultdict(set), Counter()
         for text in texts:
             first = 0 if boundary is None else 1
-            text = list(text) if boundary is None else [boundary, *text, boundary]
-            for end in range(first, len(text)):
+            read = list(text) if boundary is None else [boundary, *text, boundary]
+            for end in range(first, len(read)):
                 for n in range(1, min(order, end + 1) + 1):
-                    gram = tuple(text[end - n + 1 : end + 1])
+                    gram = tuple(read[end - n + 1 : end + 1])
                     self.raw[gram] += 1
                     if end - n + 1 > 0:
-                        left[gram].add(text[end - n])
+                        left[gram].add(read[end - n])
                     else:
                         begins[gram] += 1
         self.spread = {g: len(left[g]) + begins[g] for g in self.raw}
@@ -89,8 +89,8 @@ def test_equals_counting_with_dictionaries(smoothing, order, boundary):
     expected = []
     for text in unseen:
         full = text if boundary is None else [boundary, *text, boundary]
-        for end in range(0 if boundary is None else 1, len(full)):
-            expected.append(slow.prob(full[:end], full[end]))
+        first = 0 if boundary is None else 1
+        expected += [slow.prob(full[:end], full[end]) for end in range(first, len(full))]
     got = model.log_probs(unseen).exp()
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64))
     for context in ([], [5], [5, 5, 5, 5], [0, 1, 2], [6, 0]):
@@ -137,7 +137,10 @@ def test_kneser_ney_prefers_what_follows_many_different_words():
 def test_more_context_helps_on_real_text():
     docs = python_docs()
     tokenizer = CharTokenizer(docs.text)
-    train, held_out = tokenizer.encode(docs.train), tokenizer.encode(docs.validation[:20_000])
+    train, held_out = (
+        tokenizer.encode(docs.train[:150_000]),
+        tokenizer.encode(docs.validation[:10_000]),
+    )
     for smoothing in ("interpolated", "witten_bell", "kneser_ney"):
         losses = [
             math.log(
@@ -149,7 +152,7 @@ def test_more_context_helps_on_real_text():
         ]
         assert losses == sorted(losses, reverse=True)
         assert 3.0 < losses[0] < 3.5
-        assert losses[3] < 1.7
+        assert losses[3] < 1.8
 
 
 def test_perplexity_is_exp_of_cross_entropy():
@@ -181,9 +184,7 @@ def test_texts_do_not_touch():
 @pytest.mark.parametrize("order", [1, 2, 4])
 def test_state_carries_the_context(order):
     model = build("kneser_ney", order).fit(random_texts(5))
-    tokens = torch.tensor(
-        random_texts(6, number=1, longest=40)[0][:1] + [0, 1, 2, 0, 0, 1, 3, 5, 0]
-    )
+    tokens = torch.tensor([2, 0, 1, 2, 0, 0, 1, 3, 5, 0])
     tokens = torch.stack([tokens, tokens.flip(0)])
     whole = model(tokens)
     assert whole.shape == (2, tokens.shape[1], V)

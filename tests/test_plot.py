@@ -195,6 +195,7 @@ def test_history_draws_each_column_and_labels_the_baselines():
     assert [line.get_ydata()[0] for line in rulers] == [2.5, 1.524]
     assert written(ax) == ["bigram 2.50", "5-gram 1.52"]
     assert [text.xy for text in ax.texts] == [(1.0, 2.5), (1.0, 1.524)]
+    assert {text.xycoords for text in ax.texts} == {("axes fraction", "data")}  # right edge
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("updates", "loss (nats per token)")
 
 
@@ -212,6 +213,7 @@ def test_runs_are_told_apart():
     ax = plot.runs({f"run {i}": run() for i in range(8)})
     looks = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
     assert len(looks) == len(ax.lines) == 8
+    assert ax.lines[0].get_xydata().tolist() == [[20, 5 / 20], [40, 5 / 40], [60, 5 / 60]]
     assert ax.get_ylabel() == "validation loss (nats per token)"
     with pytest.raises(ValueError, match="'b' never measured 'val_loss'"):
         plot.runs({"a": run(), "b": run(every=1000)})

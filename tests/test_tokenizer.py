@@ -131,6 +131,22 @@ def test_steps_end_where_encode_does(word):
     assert [TRAINED.tokens[i] for i in ids] == pieces[-1]
 
 
+def test_merges_of_any_order_are_applied_by_rank():
+    # In a published vocabulary a late merge may make a pair that an early merge wants.
+    for seed in range(100):
+        rng = random.Random(seed)
+        tokens, merges = [b"a", b"b", b"c"], []
+        for _ in range(12):
+            merges.append((rng.choice(tokens), rng.choice(tokens)))
+            tokens = list(dict.fromkeys([*tokens, b"".join(merges[-1])]))
+        merges = list(dict.fromkeys(merges))
+        rng.shuffle(merges)
+        tokenizer = BPETokenizer(tokens, merges)
+        word = "".join(rng.choices("abc", k=60))
+        *_, last = tokenizer.steps(word)
+        assert [tokenizer.tokens[i] for i in tokenizer.encode(word)] == last
+
+
 def test_long_words_are_merged_like_short_ones():
     word = "".join(random.Random(0).choices("thecatson", k=3_000))
     *_, last = TRAINED.steps(word)

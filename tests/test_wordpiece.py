@@ -4,7 +4,23 @@ import pytest
 
 from minillm.wordpiece import WordPieceTokenizer
 
-PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "##b", "ab", "##c", "!", "東", "é", "e"]
+PIECES = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "a",
+    "##b",
+    "ab",
+    "##c",
+    "!",
+    "東",
+    "é",
+    "e",
+    "α",
+    "##σ",
+    "##ς",
+]
 
 
 def pieces(text: str, *, lower_case: bool = True) -> list[str]:
@@ -23,6 +39,7 @@ def pieces(text: str, *, lower_case: bool = True) -> list[str]:
         ("a東a", ["a", "東", "a"]),
         ("a\u200bb", ["ab"]),
         ("AB É", ["ab", "e"]),
+        ("ΑΣ", ["α", "##σ"]),
         ("a" * 101, ["[UNK]"]),
         ("", []),
     ],

@@ -15,6 +15,7 @@ from tools.project import ROOT, pages, site_url
 LABEL = re.compile(r"^\(([\w-]+)\)=\n+#+ +(.+)$", re.MULTILINE)
 MATH = re.compile(r"\{math\}[^\n]*\n:label: *([\w-]+)|\$\$ *\(([\w-]+)\)")
 FIGURE = re.compile(r"\{figure\}[^\n]*\n(?::[^\n]*\n)*?:name: *([\w-]+)")
+WEB = {"url": "", "doi": "https://doi.org/", "eprint": "https://arxiv.org/abs/"}
 EXERCISE = re.compile(r"\{exercise(?:-start)?\} *([^\n]*)\n(?::[^\n]*\n)*?:label: *([\w-]+)")
 
 
@@ -90,7 +91,7 @@ def _authors(entry: Any) -> str:
 
 def _citation(entry: Any, fallback: str) -> Target:
     fields = entry.fields
-    url = fields.get("url") or (f"https://doi.org/{fields['doi']}" if "doi" in fields else fallback)
+    url = next((base + fields[name] for name, base in WEB.items() if name in fields), fallback)
     text = re.sub(r"[{}]", "", _authors(entry))
     return Target(f"{text}, {fields.get('year', 'undated')}", url)
 

@@ -65,13 +65,13 @@ def report(runs: list[Run]) -> None:
         print(f"{run.chapter.stem:<40} {run.seconds:>8.1f} {stated:>8}{remark}")
 
 
-def execute_chapters(notebooks: list[Path]) -> bool:
+def execute_chapters(notebooks: list[Path], cache: Path = CACHE) -> bool:
     """Bring the cache up to date; print every failure; say whether all chapters ran."""
-    if execution.drop_stale(CACHE, ROOT):
+    if execution.drop_stale(cache, ROOT):
         print("The package, the weights or the lock changed: every chapter is executed again.")
     print(f"Executing {len(notebooks)} chapters, two at a time", flush=True)
     timeout = int(settings()["execute"]["timeout"])
-    runs = execution.execute(notebooks, CACHE, timeout=timeout)
+    runs = execution.execute(notebooks, cache, timeout=timeout)
     report(runs)
     for run in runs:
         if run.error:
@@ -88,33 +88,30 @@ def build_html(*extra: str) -> int:
     ).returncode
 
 
-def preview(chapter: Path) -> Path:
+def preview(chapter: Path, folder: Path) -> Path:
     """Build one chapter with the appendix around it; return the page.
 
     Links to the other chapters cannot be resolved here, so warnings do not stop it.
     """
-    folder = BUILD / "preview"
-    folder.mkdir(parents=True, exist_ok=True)
-    around = [page.path for page in pages() if page.path.parent.name == "appendix"]
+    around = [page.path for page in pages(skip_missing=True) if page.path.parent.name == "appendix"]
     files = [path.relative_to(ROOT).with_suffix("").as_posix() for path in (chapter, *around)]
     contents = {"format": "jb-book", "root": files[0], "chapters": [{"file": f} for f in files[1:]]}
     toc = folder / "_toc.yml"
     toc.write_text(yaml.safe_dump(contents), encoding="utf-8")
-    cache = folder / "_build" / CACHE.name
-    shutil.rmtree(cache, ignore_errors=True)
-    shutil.copytree(CACHE, cache)
     build_html("--toc", str(toc), "--path-output", str(folder))
     return folder / "_build" / "html" / Path(files[0] + ".html")
 
 
 def build_one(name: str) -> int:
     """Execute and show one chapter."""
-    chapter = [path for path in chapters() if path.stem == name]
+    known = [page.path for page in pages(skip_missing=True) if page.path.suffix == ".ipynb"]
+    chapter = [path for path in known if path.stem == name]
     if not chapter:
-        raise SystemExit(f"No chapter is called {name!r}: {', '.join(p.stem for p in chapters())}")
-    if not execute_chapters(chapter):
+        raise SystemExit(f"No chapter is called {name!r}: {', '.join(p.stem for p in known)}")
+    folder = BUILD / "preview" / name
+    if not execute_chapters(chapter, folder / "_build" / CACHE.name):
         return 1
-    print(f"\nA preview of this page alone: {preview(chapter[0])}")
+    print(f"\nA preview of this page alone: {preview(chapter[0], folder)}")
     return 0
 
 

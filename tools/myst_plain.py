@@ -121,7 +121,7 @@ def plain(text: str, place: Place) -> str:
     done = []
     for part in split(text):
         if isinstance(part, Directive):
-            done.append(_convert(part, place))
+            done += [_convert(part, place), ""]  # what follows is a paragraph of its own
         elif isinstance(part, Code):
             done.append(part.text)
         else:

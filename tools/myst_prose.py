@@ -13,6 +13,7 @@ ROLE = re.compile(r"\{([\w:-]+)\}(`+)(.+?)\2(?!`)", re.DOTALL)
 PROTECTED = re.compile(r"(?<![`}])(`+)(?!`).+?(?<!`)\1(?!`)|\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)(\{[^}\n]*\})?")
 TITLED = re.compile(r"(.+?)\s*<([^<>]+)>", re.DOTALL)
+LABELLED = re.compile(r"\$\$((?:(?!\$\$).)+)\$\$ *\(([\w-]+)\)", re.DOTALL)
 TARGET_LINE = re.compile(r"^\([\w-]+\)=\n?|^%.*\n?", re.MULTILINE)
 
 
@@ -125,10 +126,15 @@ def _link(match: re.Match[str], place: Place) -> str:
     return f"{image}[{text}]({place.raw}/{goal}{mark}{anchor})"
 
 
+def _numbered_formula(match: re.Match[str], place: Place) -> str:
+    number = find("equation", place.index.equations, match[2]).text.strip("()")
+    return f"$${match[1].rstrip()} \\tag{{{number}}}$$"
+
+
 def prose(text: str, place: Place) -> str:
     """Prose without MyST roles, targets and comments, its links made absolute."""
     text = ROLE.sub(lambda match: _role(match, place), TARGET_LINE.sub("", text))
-    text = re.sub(r"\$\$ *\([\w-]+\)", "$$", text)
+    text = LABELLED.sub(lambda match: _numbered_formula(match, place), text)
     kept: list[str] = []
 
     def hide(match: re.Match[str]) -> str:

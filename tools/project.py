@@ -58,11 +58,17 @@ def _source(root: Path, stem: str) -> Path:
     raise FileNotFoundError(f"_toc.yml lists {stem}, but neither {stem}.ipynb nor {stem}.md exists")
 
 
-def pages(root: Path = ROOT) -> list[Page]:
-    """Every page of the book in reading order, the root page first."""
+def pages(root: Path = ROOT, *, skip_missing: bool = False) -> list[Page]:
+    """Every page of the book in reading order, the root page first.
+
+    Raises:
+        FileNotFoundError: a page is listed but does not exist, unless those are to be skipped.
+    """
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     entries = [{"file": toc["root"]}]
     entries += [entry for part in toc["parts"] for entry in part["chapters"]]
+    if skip_missing:
+        entries = [entry for entry in entries if list(root.glob(entry["file"] + ".*"))]
     return [Page(_source(root, entry["file"]), entry.get("title")) for entry in entries]
 
 

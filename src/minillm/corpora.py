@@ -187,7 +187,7 @@ def reviews(domain: Domain = "movies") -> Corpus[Review]:
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     # "12_3" is the third sentence of review 12: a review is never torn apart.
     found = [
-        (name.partition("_")[0], Review(html.unescape(text).strip(), float(score)))
+        (name.partition("_")[0], Review(_unescaped(text).strip(), float(score)))
         for name, score, text in rows
     ]
     kept = _distinct(found, lambda named: re.sub(r"\W+", " ", named[1].text.lower()).strip())
@@ -202,6 +202,11 @@ def reviews(domain: Domain = "movies") -> Corpus[Review]:
         "as often as neutral",
     )
     return Corpus(*parts, card)
+
+
+def _unescaped(text: str) -> str:
+    """Entities such as &quot; as characters; some texts were escaped twice."""
+    return html.unescape(html.unescape(text))
 
 
 def _distinct(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[Item]:

@@ -10,6 +10,7 @@ Book: chapter "A GPT, and the real thing".
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from .weights.settings import Settings, bert_config, gguf_config, gpt2_config, l
 from .weights.vocabulary import read_json, tokenizer_from_folder, tokenizer_from_gguf
 from .wordpiece import WordPieceTokenizer
 
+logger = logging.getLogger(__name__)
 MODELS = ("smollm2-135m-instruct", "minilm-l6")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 Model = CausalLM | MaskedLM | Transformer
@@ -213,7 +215,12 @@ def _template_of(folder: Path) -> Any:
 
 
 def _template(source: Any) -> ChatTemplate | None:
-    return ChatTemplate.from_jinja(source) if isinstance(source, str) else None
+    """The template if we know its program; the model is usable without it."""
+    try:
+        return ChatTemplate.from_jinja(source) if isinstance(source, str) else None
+    except ValueError as error:
+        logger.warning("%s: the model is loaded without it", error)
+        return None
 
 
 def _ids(value: Any) -> tuple[int, ...]:

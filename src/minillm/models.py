@@ -245,8 +245,10 @@ def init_weights(model: nn.Module, *, std: float = 0.02) -> None:
     """
     depth = max(1, sum(isinstance(module, Block) for module in model.modules()))
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear | nn.Embedding) or not module.weight.requires_grad:
+        if not isinstance(module, nn.Linear | nn.Embedding):
             continue
+        if module.weight.is_meta or not module.weight.requires_grad:
+            continue  # nothing there yet, or frozen
         into_stream = name.endswith(("o_proj", "down_proj"))
         scale = std / math.sqrt(2 * depth) if into_stream else std
         nn.init.normal_(module.weight, std=scale)

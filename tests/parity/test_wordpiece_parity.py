@@ -8,7 +8,9 @@ from transformers import BertTokenizer
 
 from minillm.wordpiece import WordPieceTokenizer
 
-WORDS = "the cat un want ##ed ##ing is naive é É ß 東 京 , . ! - ' \" ` $ ^ ~ + # ## ##s 1 ##9 84"
+WORDS = (
+    "the cat un want ##ed ##ing is é É ß 東 京 , . ! - ' \" ` $ ^ ~ + # ## ##s 1 ##9 84 α ##σ ##ς"
+)
 LETTERS = [chr(c) for c in range(ord("a"), ord("z") + 1)]
 VOCABULARY = list(
     dict.fromkeys(

@@ -74,7 +74,8 @@ def place() -> Place:
             "![A tree.](https://r.io/book/figures/t.svg)\n\n*Figure 2. Say.*",
         ),
         ("```{math}\n:label: eq-a\nx = 1\n```", "$$\nx = 1 \\tag{3}\n$$"),
-        ("$$x = 1$$ (eq-a)", "$$x = 1$$"),
+        ("$$x = 1$$ (eq-a)", "$$x = 1 \\tag{3}$$"),
+        ("````{solution-start} ex-a\n````\nSo.", "**Solution of *Cold softmax***\n\nSo."),
         (
             "```{exercise} Cold softmax\n:label: ex-a\n\nDo.\n```",
             "**Exercise: Cold softmax**\n\nDo.",

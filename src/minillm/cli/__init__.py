@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from . import commands
-from .chat import chat
+from .conversation import chat
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

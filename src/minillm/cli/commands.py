@@ -21,7 +21,12 @@ from ..tokenizer import BPETokenizer
 from ..tracing import attention_maps
 
 Command = Callable[[argparse.Namespace], None]
-say = sys.stdout.write
+
+
+def say(text: str) -> None:
+    """Write text at once, so that it streams."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def models(_options: argparse.Namespace) -> None:
@@ -85,7 +90,6 @@ def generate(options: argparse.Namespace) -> None:
     say(options.prompt)
     for part in parts if options.stream else ["".join(parts)]:
         say(part)
-        sys.stdout.flush()
     say("\n")
 
 

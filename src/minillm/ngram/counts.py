@@ -30,11 +30,11 @@ class Level:
 
     @classmethod
     def build(cls, vocab_size: int, keys: Tensor, count: Tensor, contexts: int) -> Level:
-        """Sum up the counts of each context."""
-        context = keys // vocab_size
+        """Sum up the counts of each context; where there is none, of one that was never seen."""
+        context, contexts = keys // vocab_size, max(contexts, 1)
         offsets = torch.searchsorted(context, torch.arange(contexts + 1))
-        total = torch.bincount(context, count, minlength=contexts)
-        kinds = torch.bincount(context, (count > 0).double(), minlength=contexts)
+        total = torch.bincount(context, count, minlength=contexts).double()
+        kinds = torch.bincount(context, (count > 0).double(), minlength=contexts).double()
         return cls(vocab_size, keys, count, offsets, total, kinds)
 
 

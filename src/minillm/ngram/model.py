@@ -216,13 +216,13 @@ class NGramLM:
         """All texts as one tensor (T,), and the place of each token in its text."""
         one = isinstance(corpus, Tensor) or (len(corpus) > 0 and isinstance(corpus[0], int))
         edge = torch.tensor([] if self.boundary is None else [self.boundary], dtype=torch.long)
-        texts = [
-            torch.cat([edge, torch.as_tensor(text, dtype=torch.long), edge])
-            for text in ([corpus] if one else corpus)
-        ]
-        if sum(map(len, texts)) == 0:
+        texts = [torch.as_tensor(text, dtype=torch.long) for text in ([corpus] if one else corpus)]
+        lengths = torch.tensor([text.numel() for text in texts], dtype=torch.long) + 2 * len(edge)
+        if lengths.sum() == 0:
             raise ValueError("the corpus holds no tokens")
-        return self._check(torch.cat(texts)), torch.cat([torch.arange(len(t)) for t in texts])
+        tokens = torch.cat([part for text in texts for part in (edge, text, edge)])
+        begins = lengths.cumsum(0) - lengths
+        return self._check(tokens), torch.arange(len(tokens)) - begins.repeat_interleave(lengths)
 
     def _check(self, tokens: Tensor) -> Tensor:
         wrong = tokens[(tokens < 0) | (tokens >= self.vocab_size)]

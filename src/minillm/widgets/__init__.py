@@ -9,6 +9,7 @@ from .attention import AttentionExplorer
 from .base import Explorable
 from .desk import ThresholdDesk
 from .ngram import NGramExplorer
+from .page import standalone_page
 from .runs import RunExplorer
 from .soft_dictionary import SoftDictionary
 
@@ -19,4 +20,5 @@ __all__ = [
     "RunExplorer",
     "SoftDictionary",
     "ThresholdDesk",
+    "standalone_page",
 ]

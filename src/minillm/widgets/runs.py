@@ -26,6 +26,17 @@ def _losses(run: Run) -> list[float | None]:
     return [round(value, 4) if math.isfinite(value) else None for value in values]
 
 
+def _record(run: Run, options: Mapping[str, list[str]]) -> dict[str, Any]:
+    """A run for the page; its settings as positions among the options."""
+    return {
+        "name": str(run["name"]),
+        "settings": [values.index(str(run["settings"][key])) for key, values in options.items()],
+        "steps": as_array(run["steps"]).astype(int).tolist(),
+        "loss": _losses(run),
+        "note": str(run.get("note", "")),
+    }
+
+
 def _check(run: Run, keys: list[str]) -> None:
     missing = [key for key in ("name", "settings", "steps", "val_loss") if key not in run]
     if missing:
@@ -85,16 +96,7 @@ class RunExplorer(Explorable):
         for run in runs:
             _check(run, keys)
         options = {key: list(dict.fromkeys(str(r["settings"][key]) for r in runs)) for key in keys}
-        self._runs = [
-            {
-                "name": str(run["name"]),
-                "settings": [options[key].index(str(run["settings"][key])) for key in keys],
-                "steps": as_array(run["steps"]).astype(int).tolist(),
-                "loss": _losses(run),
-                "note": str(run.get("note", "")),
-            }
-            for run in runs
-        ]
+        self._runs = [_record(run, options) for run in runs]
         _check_unique([run["name"] for run in self._runs], "name")
         if member("mode", mode, ("filter", "switches")) == "switches":
             _check_unique([str(run["settings"]) for run in self._runs], "settings")

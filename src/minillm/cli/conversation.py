@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from ..chat import ChatTemplate
 from ..tokenizer import BPETokenizer
@@ -16,12 +15,15 @@ def chat(options: argparse.Namespace) -> None:
     """Talk to a model until /quit, Ctrl-D or Ctrl-C at the prompt.
 
     Raises:
-        ValueError: If the model has no chat template.
+        ValueError: If the model has no chat template, or answers may fill its whole context.
     """
     model, tokenizer, loaded = causal(options.model)
     if loaded.chat_template is None:
         raise ValueError(f"{options.model} has no chat template: use `minillm generate`")
-    room = model.config.context_length - options.max_new_tokens
+    context, new = model.config.context_length, options.max_new_tokens
+    if new >= context:
+        raise ValueError(f"--max-new-tokens {new} leaves no room in a context of {context}")
+    room = context - new
     turns: list[Turn] = []
     say("/reset forgets the conversation, /quit ends it.\n")
     while (line := _ask()) is not None:
@@ -35,7 +37,6 @@ def chat(options: argparse.Namespace) -> None:
             try:
                 for part in pieces(loaded, model, tokenizer, ids, options):
                     say(part)
-                    sys.stdout.flush()
                     answer += part
             except KeyboardInterrupt:
                 say(" (stopped)")
