@@ -76,6 +76,15 @@ def test_a_row_that_may_look_nowhere_gives_zero():
     assert weights.isfinite().all()
 
 
+def test_a_mask_does_not_hide_nan():
+    q, k, v = qkv()
+    q[0, 0, 3, 0] = math.nan
+    output, weights = explicit_attention(q, k, v, causal=True)
+    assert weights[0, 0, 3, :4].isnan().all()
+    assert output[0, 0, 3].isnan().all()
+    assert output[0, 0, :3].isfinite().all()
+
+
 def test_softmax_survives_large_scores():
     q, k, v = qkv()
     assert explicit_attention(q * 1e3, k * 1e3, v)[0].isfinite().all()
@@ -151,7 +160,7 @@ def test_module_applies_dropout_only_in_training():
     torch.testing.assert_close(attention.eval()(x), attention(x))
 
 
-def test_fused_path_never_forms_the_weights():
+def test_fused_attention_is_the_kernel_bit_for_bit():
     q, k, v = qkv(q_len=5)
     expected = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     torch.testing.assert_close(fused_attention(q, k, v, causal=True), expected, atol=0, rtol=0)

@@ -69,6 +69,12 @@ def test_bad_conversations(messages, message):
         ChatTemplate().render(messages)
 
 
+def test_a_tokenizer_without_the_marks_is_refused():
+    plain = BPETokenizer.train("user", 256)
+    with pytest.raises(ValueError, match=r"has no \['<\|im_start\|>', '<\|im_end\|>'\], only \[\]"):
+        ChatTemplate().encode(plain, CONVERSATIONS[0])
+
+
 @pytest.mark.parametrize("source", ["", "{{ messages }}", SOURCES[0] + "{{ 1 }}"])
 def test_another_program_is_refused(source):
     with pytest.raises(ValueError, match="not plain ChatML"):

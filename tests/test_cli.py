@@ -15,6 +15,7 @@ from minillm.cli import commands, main
 from minillm.cli.conversation import fit
 from minillm.load import Loaded
 from minillm.tokenizer import BPETokenizer
+from minillm.wordpiece import WordPieceTokenizer
 
 TEXT = "the cat sat on the mat and the dog sat on the log. "
 
@@ -65,6 +66,15 @@ def test_inspect_counts_every_parameter(tiny, capsys):
     assert f"{sum(counts):,} parameters" in out
 
 
+def test_inspect_speaks_of_a_cache_only_where_there_is_one(tiny, capsys, monkeypatch):
+    assert "each token of context adds" in run(capsys, "inspect", "tiny")[1]
+    encoder = replace(tiny, config=replace(tiny.config, causal=False))
+    monkeypatch.setattr(commands, "load", lambda _name: encoder)
+    out = run(capsys, "inspect", "tiny")[1]
+    assert "memory: " in out
+    assert "each token of context" not in out
+
+
 def test_perplexity_of_a_file_and_of_standard_input(tiny, capsys, tmp_path, monkeypatch):
     file = tmp_path / "text.txt"
     file.write_text(TEXT, encoding="utf-8")
@@ -84,6 +94,18 @@ def test_attention_page_is_self_contained(tiny, capsys, tmp_path):
     assert not re.search(r'(src|href)="http', text)
     state = json.loads(re.search(r'id="state">(.*?)</script>', text).group(1))
     assert [sentence["text"] for sentence in state["data"]["sentences"]] == ["the cat sat"]
+
+
+def test_attention_names_the_marks_of_an_encoder(monkeypatch, capsys, tmp_path, tiny):
+    tokenizer = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "##s"])
+    encoder = replace(tiny, model=tiny.model.transformer, tokenizer=tokenizer)
+    monkeypatch.setattr(commands, "load", lambda _name: encoder)
+    page = tmp_path / "page.html"
+    assert run(capsys, "attention", "x", "cats", "--out", str(page))[0] == 0
+    state = json.loads(
+        re.search(r'id="state">(.*?)</script>', page.read_text(encoding="utf-8")).group(1)
+    )
+    assert state["data"]["sentences"][0]["tokens"] == ["[CLS]", "cat", "##s", "[SEP]"]
 
 
 def test_chat_keeps_history_and_forgets_it(tiny, capsys, monkeypatch):

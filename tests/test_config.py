@@ -16,6 +16,11 @@ def test_unknown_key_names_the_nearest():
         ModelConfig.from_json(text)
 
 
+def test_a_missing_key_is_named():
+    with pytest.raises(ValueError, match="the config has no context_length, only vocab_size, d_m"):
+        ModelConfig.from_json('{"vocab_size": 5, "d_model": 8, "n_layers": 1, "n_heads": 2}')
+
+
 def test_json_must_be_an_object():
     with pytest.raises(ValueError, match="not list"):
         ModelConfig.from_json("[1]")
@@ -28,6 +33,8 @@ def test_json_must_be_an_object():
         ({"n_kv_heads": 5}, "n_heads=12 is not a multiple of n_kv_heads=5"),
         ({"n_kv_heads": 0}, "n_heads=12 is not a multiple of n_kv_heads=0"),
         ({"n_layers": 0}, "n_layers=0 must be at least 1"),
+        ({"d_ff": 0}, "d_ff=0 must be at least 1"),
+        ({"n_segments": -1}, "n_segments=-1 must be at least 0"),
         ({"norm": "batchnorm"}, "norm='batchnorm' is not one of"),
         ({"dropout": 1.0}, r"dropout=1.0 must lie in \[0, 1\)"),
         ({"position": "rope", "d_model": 12 * 3}, "needs an even head_dim, not 3"),

@@ -7,10 +7,10 @@ from dataclasses import replace
 import gguf
 import pytest
 import torch
-from conftest import GPT2, LLAMA, randomise
+from conftest import LLAMA, randomise
 from gguf.constants import GGMLQuantizationType as Kind
 
-from minillm import CausalLM, sentences
+from minillm import CausalLM
 from minillm.load import load
 from minillm.tokenizer.alphabet import BYTE_ORDER, to_printable
 from minillm.weights import GGUF, write_safetensors
@@ -232,6 +232,12 @@ def test_a_config_that_is_not_json(tmp_path, text):
         load(tmp_path)
 
 
+def test_an_index_without_file_names_is_named(tmp_path):
+    (folder(tmp_path) / "model.safetensors.index.json").write_text('{"weight_map": 3}')
+    with pytest.raises(ValueError, match=r"index.json has the weight_map 3, not file names"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "weights.pkl"])
 def test_pickles_are_refused_unopened(tmp_path, name):
     (tmp_path / name).write_bytes(b"cos\nsystem\n(S'exit 3'\ntR.")
@@ -262,8 +268,3 @@ def test_a_folder_without_config_and_a_stray_file(tmp_path):
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(ValueError, match=r"notes.txt is neither a folder nor a GGUF file"):
         load(tmp_path / "notes.txt")
-
-
-def test_sentence_vectors_need_texts():
-    with pytest.raises(ValueError, match="0 texts"):
-        sentences.sentence_vectors(CausalLM(GPT2).transformer, None, [])

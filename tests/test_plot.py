@@ -246,6 +246,14 @@ def test_distribution_shows_the_most_probable_first():
     assert written(ax) == ["60.0%", "25.0%", "10.0%"]
 
 
+def test_tensors_with_a_gradient_and_of_half_precision_are_drawn():
+    p = torch.tensor([0.25, 0.5, 0.25], dtype=torch.bfloat16, requires_grad=True)
+    assert plot.distribution(["a", "b", "c"], p).patches[0].get_width() == 0.5
+    assert plot.bars(["a", "b", "c"], p).patches[0].get_width() == 0.25
+    plot.surprisal(["a", "b", "c"], -p.log2())
+    plot.reliability(p, p > 0.3)
+
+
 def test_surprisal_colours_by_bits_and_wraps_lines():
     words = ["word"] + [" word"] * 20
     bits = np.arange(21.0)

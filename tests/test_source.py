@@ -22,6 +22,17 @@ def test_what_is_shown_is_valid_python():
     compile(repr(show_source(Attention)), "shown", "exec")
 
 
+# fmt: off
+class Crowded:
+    """A class whose docstring has no blank line after it."""
+    value = 3
+# fmt: on
+
+
+def test_only_a_blank_line_goes_with_a_docstring():
+    assert repr(show_source(Crowded)) == "class Crowded:\n    value = 3"
+
+
 def test_builtins_have_no_source():
     with pytest.raises(ValueError, match="no Python source"):
         show_source(len)

@@ -39,8 +39,12 @@ def test_cross_attention_reads_the_source_once():
     source, target = torch.randint(97, (2, 9)), torch.randint(97, (2, 7))
     memory = model.encode(source)
     state = model.new_state(2, 7)
-    parts = [model(source, t, memory=memory, state=state) for t in target.split(1, dim=1)]
-    torch.testing.assert_close(torch.cat(parts, 1), model(source, target), atol=1e-4, rtol=1e-4)
+    expected = model(source, target)
+    parts = []
+    for token in target.split(1, dim=1):
+        parts.append(model(source, token, memory=memory, state=state))
+        memory = torch.full_like(memory, float("nan"))  # from now on nobody may look at it
+    torch.testing.assert_close(torch.cat(parts, 1), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_truncate_forgets_and_reorder_permutes():
@@ -63,6 +67,12 @@ def test_truncate_cannot_remember_more_than_was_read():
 def test_cache_longer_than_the_context_is_refused():
     with pytest.raises(ValueError, match="65 positions exceeds context_length=64"):
         CausalLM(GPT2).new_state(1, 65)
+
+
+def test_a_cache_for_other_rows_is_refused():
+    model = CausalLM(GPT2)
+    with pytest.raises(ValueError, match="the KV cache has 3 rows, the tokens 1"):
+        model(torch.zeros(1, 4, dtype=torch.long), state=model.new_state(3, 8))
 
 
 def test_failed_call_leaves_the_state_alone():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import GPT2, VASWANI, randomise
@@ -40,6 +42,13 @@ def test_maps_are_the_weights_that_were_used():
     torch.testing.assert_close(maps[0], explicit_attention(q, k, v, causal=True)[1])
     torch.testing.assert_close(maps.sum(-1), torch.ones(3, 2, 6, 9))
     assert not maps.triu(1).any()
+
+
+def test_maps_are_made_without_dropout():
+    model, tokens = randomise(CausalLM(replace(GPT2, dropout=0.5))), torch.randint(97, (2, 9))
+    expected = attention_maps(model, tokens)
+    assert torch.equal(attention_maps(model.train(), tokens), expected)
+    assert model.training
 
 
 def test_everything_is_put_back_also_after_an_error():

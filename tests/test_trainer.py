@@ -179,6 +179,12 @@ def test_evaluation_does_not_change_the_run():
     assert with_evaluation.column("loss") == new_trainer().fit().column("loss")
 
 
+def test_evaluation_without_targets_is_refused():
+    trainer = new_trainer(replace(CONFIG, eval_batches=2), val_data=Pairs(ignored=1.1))
+    with pytest.raises(ValueError, match="2 validation batches have 0 targets"):
+        trainer.evaluate()
+
+
 def test_evaluation_without_data_is_refused():
     with pytest.raises(ValueError, match="eval_every=5, but val_data is None"):
         new_trainer(replace(CONFIG, eval_every=5))

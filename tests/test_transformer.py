@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import BERT, GPT2, LLAMA, VASWANI, randomise
 
-from minillm import CausalLM, MaskedLM, SequenceClassifier, Transformer
+from minillm import CausalLM, MaskedLM, Seq2Seq, SequenceClassifier, Transformer
 
 
 def embedding_gradient(model, tokens, position):
@@ -73,6 +73,7 @@ def test_rows_of_a_batch_do_not_meet(causal_config):
     ("tokens", "kwargs", "message"),
     [
         (torch.zeros(1, 65, dtype=torch.long), {}, "65 positions exceed context_length=64"),
+        (torch.zeros(5, dtype=torch.long), {}, r"tokens must be \(B, T\), got a shape of \(5,\)"),
         (torch.tensor([[5, 97]]), {}, "token ids 5 … 97 do not all lie in a vocabulary of 97"),
         (torch.tensor([[-1, 2]]), {}, "token ids -1 … 2 do not all lie in a vocabulary of 97"),
         (
@@ -85,6 +86,14 @@ def test_rows_of_a_batch_do_not_meet(causal_config):
 def test_bad_input_is_named(tokens, kwargs, message):
     with pytest.raises(ValueError, match=message):
         CausalLM(GPT2)(tokens, **kwargs)
+
+
+def test_a_memory_mask_of_ones_and_zeros_is_one_of_true_and_false():
+    model = randomise(Seq2Seq(VASWANI))
+    source, target = torch.randint(97, (2, 6)), torch.randint(97, (2, 4))
+    mask = torch.tensor([[1, 1, 1, 1, 0, 0], [1] * 6])
+    expected = model(source, target, source_mask=mask.bool())
+    torch.testing.assert_close(model(source, target, source_mask=mask), expected)
 
 
 def test_classifier_ignores_padding():

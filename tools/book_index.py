@@ -100,7 +100,7 @@ def build(root: Path = ROOT) -> Index:
     """Read every page and the bibliography."""
     index = Index(site_url(root))
     for page in pages(root):
-        _add_page(index, page.path, root)
+        _add_page(index, page, root)
     fallback = f"{index.site}/book/appendix/bibliography.html"
     entries = parse_file(str(root / "book" / "references.bib"), "bibtex").entries
     index.citations = {key: _citation(entry, fallback) for key, entry in entries.items()}

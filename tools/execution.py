@@ -22,7 +22,7 @@ import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 FINGERPRINT = "fingerprint"
 DEPENDS_ON = ("src/minillm", "models", "requirements.txt")
@@ -99,7 +99,7 @@ async def _execute(chapter: Path, notebook: Any, timeout: int) -> tuple[float, s
         )
         try:
             await client.async_execute()
-        except (CellExecutionError, CellTimeoutError) as problem:
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
             error = failure(chapter, notebook, problem)
     return time.perf_counter() - start, error
 

@@ -110,7 +110,7 @@ ROLES: dict[str, Callable[[str, Place], str]] = {
 def _role(match: re.Match[str], place: Place) -> str:
     name, text = match[1], match[3]
     if name not in ROLES:
-        raise ValueError(f"the role {{{name}}} has no plain form (tools/myst_plain.py)")
+        raise ValueError(f"the role {{{name}}} has no plain form (tools/myst_prose.py)")
     return ROLES[name](text, place)
 
 

@@ -203,7 +203,7 @@ def figure_names_are_unique(notebooks: dict[str, Any]) -> Iterator[str]:
 
 def contents_are_complete(root: Path) -> Iterator[str]:
     """Every notebook of the book is in the table of contents."""
-    listed = {page.path for page in pages(root)}
+    listed = set(pages(root))
     for path in sorted((root / "book").rglob("*.ipynb")):
         if path not in listed and ".ipynb_checkpoints" not in path.parts:
             yield f"{path.relative_to(root)} is not in _toc.yml"

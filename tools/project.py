@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,6 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 CACHE = BUILD / ".jupyter_cache"
-
-
-@dataclass(frozen=True)
-class Page:
-    """One entry of the table of contents."""
-
-    path: Path
-    title: str | None
-
-    @property
-    def name(self) -> str:
-        """The file's name without folder and ending."""
-        return self.path.stem
 
 
 def settings(root: Path = ROOT) -> dict[str, Any]:
@@ -58,20 +44,19 @@ def _source(root: Path, stem: str) -> Path:
     raise FileNotFoundError(f"_toc.yml lists {stem}, but neither {stem}.ipynb nor {stem}.md exists")
 
 
-def pages(root: Path = ROOT, *, skip_missing: bool = False) -> list[Page]:
+def pages(root: Path = ROOT, *, skip_missing: bool = False) -> list[Path]:
     """Every page of the book in reading order, the root page first.
 
     Raises:
         FileNotFoundError: a page is listed but does not exist, unless those are to be skipped.
     """
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    entries = [{"file": toc["root"]}]
-    entries += [entry for part in toc["parts"] for entry in part["chapters"]]
+    listed = [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
     if skip_missing:
-        entries = [entry for entry in entries if list(root.glob(entry["file"] + ".*"))]
-    return [Page(_source(root, entry["file"]), entry.get("title")) for entry in entries]
+        listed = [stem for stem in listed if list(root.glob(stem + ".*"))]
+    return [_source(root, stem) for stem in listed]
 
 
 def chapters(root: Path = ROOT) -> list[Path]:
     """The notebooks of the book in reading order."""
-    return [page.path for page in pages(root) if page.path.suffix == ".ipynb"]
+    return [page for page in pages(root) if page.suffix == ".ipynb"]

@@ -42,17 +42,21 @@ def shoot(chromium: Browser, address: str, page_file: Path, folder: Path) -> Non
 
 
 def main() -> int:
-    """Write one PNG per page, theme and width."""
+    """Write one PNG per page, theme and width; fail where there is no page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
     parser.add_argument("--html", type=Path, default=HTML, help="the built book")
     parser.add_argument("--only", metavar="PAGE", help="this page alone")
     options = parser.parse_args()
+    files = page_files(options.html, options.only)
+    if not files:
+        print(f"{options.html} holds no such page; build it first.", file=sys.stderr)
+        return 1
     options.folder.mkdir(parents=True, exist_ok=True)
     path = browser.require()
     with browser.serve(options.html) as address, sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=path, args=browser.ARGUMENTS)
-        for page_file in page_files(options.html, options.only):
+        for page_file in files:
             print(page_file, flush=True)
             shoot(chromium, address, page_file, options.folder)
         chromium.close()

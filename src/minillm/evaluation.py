@@ -7,7 +7,7 @@ token is scored once, in the first window that reaches it. Chapter "Predicting t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -33,7 +33,24 @@ def eval_mode(model: object) -> Iterator[None]:
 
     Book: chapter "Pretraining".
     """
-    modules = model.modules() if isinstance(model, nn.Module) else ()
+    with evaluating(submodules(model)):
+        yield
+
+
+def submodules(model: object) -> tuple[nn.Module, ...]:
+    """A model and all its parts, to be listed once and not at every step; () for a non-module.
+
+    Book: chapter "Generating text".
+    """
+    return tuple(model.modules()) if isinstance(model, nn.Module) else ()
+
+
+@contextmanager
+def evaluating(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """As `eval_mode`, for modules that have been listed already.
+
+    Book: chapter "Generating text".
+    """
     training = [module for module in modules if module.training]
     for module in training:
         module.training = False

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .evaluation import eval_mode
+from .evaluation import evaluating, submodules
 from .sampling import GREEDY, Sampling, sample
 from .state import LanguageModel, State
 
@@ -61,7 +61,7 @@ def stream(
         sampling: how a token is chosen; greedy unless told.
         stop: a row ends with the first of these ids, and repeats it while other rows go on.
         mask: True = a real token, False = padding; None if there is no padding.
-        generator: the source of randomness.
+        generator: the source of randomness, on the device of the model.
 
     Shape:
         tokens, mask: (B, T); each step's token: (B, 1).
@@ -149,6 +149,7 @@ class _Reader:
 
     def __init__(self, model: LanguageModel, tokens: Tensor, mask: Tensor | None, new: int) -> None:
         self.model, self.limit = model, context_length(model)
+        self.modules = submodules(model)  # listed once, not walked through at every token
         self.total = tokens.shape[1] + new  # every position there may be
         self.text = F.pad(tokens, (0, new))  # (B, total), filled as we go
         self.mask = None if mask is None else F.pad(mask, (0, new), value=True)
@@ -167,9 +168,9 @@ class _Reader:
             first = self.start = self.end - max(1, self.limit // 2)
             self.state = self._new_state()
         new = self.text[:, first : self.end]
-        # Without padding no mask is passed: n-grams and recurrent networks may not know it.
+        # Without padding no mask is passed: a reader's own model need not know the argument.
         padding = {} if self.mask is None else {"mask": self.mask[:, self.start : self.end]}
-        with eval_mode(self.model):
+        with evaluating(self.modules):
             return self.model(new, state=self.state, **padding)[:, -1]
 
 

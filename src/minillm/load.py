@@ -185,7 +185,10 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     index = folder / "model.safetensors.index.json"
     names = ["model.safetensors"]
     if index.is_file():
-        names = sorted({Path(str(name)).name for name in read_json(index)["weight_map"].values()})
+        shards = read_json(index).get("weight_map")
+        if not isinstance(shards, dict):
+            raise ValueError(f"{index.name} has the weight_map {shards!r}, not file names")
+        names = sorted({Path(str(name)).name for name in shards.values()})
     if missing := [name for name in names if not (folder / name).is_file()]:
         pickles = [file.name for file in sorted(folder.iterdir()) if file.suffix in PICKLES]
         hint = f"; {pickles[0]} is a pickle, which can run any program" if pickles else ""

@@ -90,7 +90,7 @@ class MaskedLM(nn.Module):
         ValueError: If the config is causal.
 
     Source: Devlin et al. (2019), arXiv:1810.04805.
-    Book: chapter "Objectives".
+    Book: chapter "Objectives: next word, masked word, next sentence".
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -233,8 +233,8 @@ def init_weights(model: nn.Module, *, std: float = 0.02) -> None:
     | biases                                 | 0                       |
     | norms                                  | 1 and 0 (their own)     |
 
-    The projections `o_proj` and `down_proj` add to the stream 2 L times, so their sum keeps its
-    size whatever the depth L. Frozen tables (sinusoids) are left alone.
+    The projections `o_proj` and `down_proj` of L blocks add to the stream 2 L times, so their sum
+    keeps its size whatever the depth. Frozen tables (sinusoids) are left alone.
 
     Args:
         model: any module built of the package's parts; changed in place.

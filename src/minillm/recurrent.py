@@ -7,7 +7,6 @@ language models of the book share. Left out on purpose: bidirectional networks a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -27,7 +26,7 @@ class RecurrentConfig:
         d_model: D, width of embedding and hidden state.
         n_layers: number of stacked cells.
         cell: which cell.
-        dropout: probability, on the embedding and between layers.
+        dropout: probability, on the embedding and on the output of each layer.
         tie_embeddings: whether the output matrix is the token embedding.
 
     Raises:
@@ -92,7 +91,7 @@ class GRUCell(nn.Module):
     Shape:
         x: (B, D); carry: (h,) with h (B, D) → the new carry.
 
-    Source: Cho et al. (2014), arXiv:1406.1078.
+    Source: Cho et al. (2014), arXiv:1406.1078; r stands after the matrix U_n, as in PyTorch.
     Book: chapter "Neural language models".
     """
 
@@ -144,7 +143,7 @@ class LSTMCell(nn.Module):
 
 
 Cell = RNNCell | GRUCell | LSTMCell
-CELLS: dict[CellName, Callable[[int], Cell]] = {
+CELLS: dict[CellName, type[Cell]] = {
     "rnn": RNNCell,
     "gru": GRUCell,
     "lstm": LSTMCell,
@@ -201,15 +200,31 @@ class RecurrentLM(nn.Module):
         if config.tie_embeddings:
             self.lm_head.weight = self.embedding.weight
 
-    def forward(self, tokens: Tensor, *, state: RecurrentState | None = None) -> Tensor:
-        """Return the next-token logits (B, T, V), extending `state` in place."""
+    def forward(
+        self, tokens: Tensor, *, mask: Tensor | None = None, state: RecurrentState | None = None
+    ) -> Tensor:
+        """Return the next-token logits.
+
+        Args:
+            tokens: ids (B, T).
+            mask: (B, S), True = a real token, over everything read so far; padding leaves the
+                carry as it is.
+            state: what `new_state` returned; extended in place.
+
+        Shape:
+            returns (B, T, V).
+        """
         state = self.new_state(tokens.shape[0], tokens.shape[1]) if state is None else state
+        real = None if mask is None else mask.bool()[:, -tokens.shape[1] :, None]  # (B, T, 1)
         x = self.drop(self.embedding(tokens))  # (B, T, D)
         for layer, cell in enumerate(self.cells):
             outputs = []
-            for step in x.unbind(1):
-                state.carries[layer] = cell(step, state.carries[layer])
-                outputs.append(state.carries[layer][0])
+            for t, step in enumerate(x.unbind(1)):
+                old, new = state.carries[layer], cell(step, state.carries[layer])
+                if real is not None:
+                    new = tuple(n.where(real[:, t], o) for n, o in zip(new, old, strict=True))
+                state.carries[layer] = new
+                outputs.append(new[0])
             x = self.drop(torch.stack(outputs, dim=1))
         state.length += tokens.shape[1]
         return self.lm_head(x)
@@ -217,5 +232,5 @@ class RecurrentLM(nn.Module):
     def new_state(self, batch: int, length: int) -> RecurrentState:  # noqa: ARG002
         """Return the zero state for `batch` rows; it has room for any length."""
         zero = self.lm_head.weight.new_zeros(batch, self.config.d_model)
-        count = CELLS[self.config.cell](1).carries
+        count = CELLS[self.config.cell].carries
         return RecurrentState([(zero,) * count for _ in range(self.config.n_layers)])

@@ -19,7 +19,7 @@ from .transformer import Transformer
 from .wordpiece import END, PADDING, WordPieceTokenizer
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: a reader may train a classifier on the vectors
 def sentence_vectors(
     model: Transformer,
     tokenizer: WordPieceTokenizer,

@@ -52,7 +52,8 @@ def show_source(item: Callable[..., Any] | type) -> Source:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
             first = node.body[0]
             drop |= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
-            if isinstance(node, ast.ClassDef):
-                drop.add((first.end_lineno or first.lineno) + 1)  # the blank line after it
+            after = (first.end_lineno or first.lineno) + 1
+            if isinstance(node, ast.ClassDef) and not "".join(lines[after - 1 : after]).strip():
+                drop.add(after)  # the blank line after it
     kept = (line for number, line in enumerate(lines, 1) if number not in drop)
     return Source("\n".join(kept).rstrip())

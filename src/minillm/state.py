@@ -7,7 +7,7 @@ Because all three are passed as `state=`, one `generate` serves every model of t
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,17 +21,23 @@ class State(Protocol):
     def __len__(self) -> int: ...
 
     def reorder(self, index: Tensor) -> None:
-        """Keep the rows `index` (B,) of the batch, in that order (beam search)."""
+        """Keep the rows `index` of the batch, in that order; a row may be repeated (beams)."""
 
 
 class LanguageModel(Protocol):
     """Anything that turns tokens (B, T) into next-token logits (B, T, V).
 
-    Transformers also take a padding `mask`; models without positions have no use for one.
+    The models of this package also take a padding `mask` (B, S), True = a real token, over
+    everything read so far; it is passed only where prompts of unequal length share a batch.
     """
 
-    def __call__(self, tokens: Tensor, *, state: State | None = None) -> Tensor:
-        """Return the logits of the token after each of `tokens`, extending `state`."""
+    def __call__(self, tokens: Tensor, *, state: Any = None) -> Tensor:
+        """Return the logits of the token after each of `tokens`.
+
+        Args:
+            tokens: ids (B, T).
+            state: what this model's own `new_state` returned, a `State`; extended in place.
+        """
 
     def new_state(self, batch: int, length: int) -> State:
         """Return an empty state for `batch` rows and at most `length` tokens."""
@@ -60,8 +66,10 @@ class LayerCache:
         """Write k, v (B, K, T, E) behind what is there; return all of it (B, K, S, E).
 
         Raises:
-            ValueError: If the cache is too short.
+            ValueError: If the cache is too short, or has another number of rows.
         """
+        if len(k) != len(self.k):  # one row would be copied into all without a word
+            raise ValueError(f"the KV cache has {len(self.k)} rows, the tokens {len(k)}")
         end = self.length + k.shape[-2]
         if end > self.k.shape[-2]:
             raise ValueError(f"the KV cache holds {self.k.shape[-2]} positions, asked for {end}")

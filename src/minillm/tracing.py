@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from .attention import Attention, explicit_attention
+from .evaluation import eval_mode
 from .models import CausalLM
 from .transformer import Block, Embedding
 
@@ -109,8 +110,16 @@ def capture(
 def _recorder(
     store: dict[str, Tensor], name: str, keep: Callable[[Tensor], Tensor]
 ) -> Callable[..., Tensor]:
-    def kernel(*args: Any, **kwargs: Any) -> Tensor:
-        output, weights = explicit_attention(*args, **kwargs)
+    def kernel(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None = None,
+        *,
+        causal: bool = False,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        output, weights = explicit_attention(q, k, v, mask, causal=causal, dropout=dropout)
         store[name] = keep(weights)
         return output
 
@@ -129,14 +138,14 @@ def _hook(
 
 @torch.no_grad()
 def attention_maps(model: nn.Module, tokens: Tensor) -> Tensor:
-    """Return every attention map of one forward pass.
+    """Return every attention map of one forward pass, made without dropout.
 
     Shape:
         tokens: (B, T) → (L, B, H, T, T)
 
     Book: chapter "Many heads, masks and maps".
     """
-    with capture(model, hidden=False) as trace:
+    with eval_mode(model), capture(model, hidden=False) as trace:
         model(tokens)
     return trace.attention_stack()
 

@@ -35,7 +35,7 @@ class TrainConfig:
             gives the same update.
         lr: the peak learning rate (of AdamW).
         min_lr_ratio: the last learning rate as a part of the peak.
-        warmup_steps: updates over which the rate rises from 0 to the peak.
+        warmup_steps: updates over which the rate rises to the peak, in equal steps.
         schedule: how it falls after that: "cosine", "linear", or "stable" (constant, then a
             linear fall over the last fifth of the run).
         optimizer: "adamw" for everything, or "muon" for hidden matrices and AdamW for the rest.

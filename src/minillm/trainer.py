@@ -129,7 +129,7 @@ class Trainer:
         """Mean loss per target over the validation batches, without dropout, in nats.
 
         Raises:
-            ValueError: If there is no validation data.
+            ValueError: If there is no validation data, or no target in it.
         """
         if self.val_data is None:
             raise ValueError("cannot evaluate: val_data is None")
@@ -140,6 +140,8 @@ class Trainer:
                 with self._autocast():
                     loss_sum, n = self.loss(self.model, batch)
                 total, count = total + loss_sum.item(), count + n
+        if count == 0:
+            raise ValueError(f"{self.config.eval_batches} validation batches have 0 targets")
         return total / count
 
     def save(self, path: str | Path) -> None:

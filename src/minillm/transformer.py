@@ -183,9 +183,11 @@ class Transformer(nn.Module):
             returns (B, T, D).
 
         Raises:
-            ValueError: If there are more positions than `context_length`, or the mask's length
-                is not S.
+            ValueError: If tokens are not (B, T), there are more positions than
+                `context_length`, or the mask's length is not S.
         """
+        if tokens.ndim != 2:
+            raise ValueError(f"tokens must be (B, T), got a shape of {tuple(tokens.shape)}")
         past = 0 if state is None else len(state)
         total = past + tokens.shape[1]
         if total > self.config.context_length:
@@ -193,7 +195,7 @@ class Transformer(nn.Module):
                 f"{total} positions exceed context_length={self.config.context_length}"
             )
         positions, mask = _positions_and_mask(tokens, past, mask)
-        memory_mask = None if memory_mask is None else memory_mask[:, None, None, :]
+        memory_mask = None if memory_mask is None else memory_mask.bool()[:, None, None, :]
         x = self.embedding(tokens, positions, segments)
         rope = None if self.rope is None else self.rope(positions)
         for i, block in enumerate(self.blocks):

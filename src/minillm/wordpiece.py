@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from .tokenizer.checks import check_ids
+
 UNKNOWN, START, END, PADDING = "[UNK]", "[CLS]", "[SEP]", "[PAD]"
 CONTINUATION = "##"
 LONGEST_WORD = 100  # longer ones are unknown, as in BERT
@@ -81,12 +83,9 @@ class WordPieceTokenizer:
         Raises:
             ValueError: If an id is not in the vocabulary.
         """
-        ids = list(ids)
-        wrong = next((i for i in ids if not 0 <= i < self.vocab_size), None)
-        if wrong is not None:
-            raise ValueError(f"token id {wrong} is outside the vocabulary of {self.vocab_size}")
         silent = {self.special[name] for name in (START, END, PADDING)}
-        text = " ".join(self.tokens[i] for i in ids if i not in silent)
+        known = check_ids(ids, self.vocab_size)
+        text = " ".join(self.tokens[i] for i in known if i not in silent)
         return text.replace(f" {CONTINUATION}", "")
 
     def _words(self, text: str) -> list[str]:

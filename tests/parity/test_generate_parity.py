@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import transformers as hf
 from conftest import GPT2, LLAMA
 
 from minillm.beam import beam_search
@@ -12,7 +13,6 @@ from minillm.models import CausalLM
 from minillm.weights.convert import convert, load_into
 from minillm.weights.families import gpt2_table, llama_table
 
-hf = pytest.importorskip("transformers")
 V, PAD = 97, 0
 
 

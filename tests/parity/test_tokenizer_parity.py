@@ -5,13 +5,13 @@ import pydoc_data.topics
 import random
 
 import pytest
+import tokenizers
 
 from minillm.hub import fetch
 from minillm.tokenizer import GPT2_PATTERN, SMOLLM2_PATTERN, BPETokenizer, Splitter
 from minillm.tokenizer.alphabet import to_printable
 from minillm.weights.gguf import GGUF
 
-tokenizers = pytest.importorskip("tokenizers")
 pre = tokenizers.pre_tokenizers
 
 BYTE_LEVEL = pre.ByteLevel(add_prefix_space=False, use_regex=True)

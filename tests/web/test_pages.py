@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 from visit import visit
 
-from tools.project import HTML, ROOT, chapters
+from tools.project import HTML, ROOT, chapters, repository_url
 
 BUILT = Path(os.environ.get("BOOK_HTML", HTML))
 PAGES = sorted(
@@ -75,6 +75,14 @@ def test_page(chromium: Browser, address: str, axe: str, name: str, width: int, 
         assert not faults, f"{name}, {theme}, {width} px:\n" + "\n".join(faults)
 
 
+def test_long_names_in_the_text_wrap(chromium: Browser, address: str) -> None:
+    with visit(chromium, address, "book/appendix/notation.html", width=390) as seen:
+        add = """name => { document.querySelector('article').innerHTML +=
+          `<p>Here <code class="docutils literal"><span class="pre">${name}</span></code></p>`; }"""
+        seen.page.evaluate(add, "minillm.transformer." * 5)
+        assert not seen.page.evaluate(WIDE)
+
+
 def links(text: str) -> list[str]:
     """Every address in a page's tags, without those inside scripts and code."""
     text = re.sub(r"<script\b.*?</script>", "", text, flags=re.DOTALL)
@@ -127,6 +135,13 @@ def test_chapter_is_described(html: Path, name: str) -> None:
     assert re.search(r'<meta name="description" content="[^"]{40,160}"', text)
     assert "fontawesome.js" not in text
     assert "thebe" not in "".join(re.findall(r"<(?:script|link)[^>]*>", text)).lower()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_rocket_opens_the_exported_notebook(html: Path, name: str) -> None:
+    colab = repository_url().replace("github.com", "colab.research.google.com/github")
+    notebook = f"{colab}/blob/notebooks/{name.removesuffix('.html')}.ipynb"
+    assert f'href="{notebook}"' in (html / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("source", chapters(), ids=lambda path: path.stem)

@@ -50,6 +50,7 @@ def test_names_prefixes_and_layers():
     [
         ({"b": torch.zeros(1)}, "^left over: b$"),
         ({"mask.x": torch.zeros(1)}, "left over: mask.x"),
+        ({"a": torch.zeros(2)}, "model.a: the same tensor stands under two names"),
         ({"h.2.weight": torch.zeros(2, 3)}, "left over: h.2.weight"),
         ({"head": torch.ones(2)}, "head differs from model.a, but the config ties them"),
         ({"model.a": torch.tensor([1.0, float("nan")])}, "model.a holds infinite or undefined"),

@@ -19,6 +19,7 @@ from ..models import CausalLM
 from ..sampling import Sampling
 from ..tokenizer import BPETokenizer
 from ..tracing import attention_maps
+from ..wordpiece import WordPieceTokenizer
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -34,7 +35,7 @@ def models(_options: argparse.Namespace) -> None:
     say(f"cache: {hub.cache_dir()}\n")
     for artefact in ARTEFACTS.values():
         here = "here" if hub.in_cache(artefact) else f"{artefact.archive_size / 1e6:.0f} MB"
-        say(f"{artefact.name:24} {here:>7}  {artefact.licence:12}  {artefact.what}\n")
+        say(f"{artefact.name:22} {here:>6}  {artefact.what}\n{'':31}{artefact.licence}\n")
 
 
 def fetch(options: argparse.Namespace) -> None:
@@ -121,7 +122,8 @@ def inspect(options: argparse.Namespace) -> None:
         say(f"{name:44} {shape:>14} {count:>14,} {count / total:6.1%}\n")
     size = 4 * total / 1e6
     say(f"\nmemory: {size:.0f} MB in float32, {size / 2:.0f} MB in bfloat16")
-    say(f"; each token of context adds {kv_bytes_per_token(config):,} bytes in float32\n")
+    cache = f"; each token of context adds {kv_bytes_per_token(config):,} bytes in float32"
+    say(f"{cache if config.causal else ''}\n")  # an encoder keeps nothing between calls
 
 
 def _groups(model: torch.nn.Module) -> Iterator[tuple[str, int, str]]:
@@ -136,6 +138,12 @@ def _groups(model: torch.nn.Module) -> Iterator[tuple[str, int, str]]:
         yield times + name, sum(t.numel() for t in tensors), shape
 
 
+def shown(tokenizer: BPETokenizer | WordPieceTokenizer, token: int) -> str:
+    """A token as a reader should see it: a piece of WordPiece by its name, also [CLS]."""
+    piece = tokenizer.tokens[token]
+    return piece if isinstance(piece, str) else tokenizer.decode([token])
+
+
 def attention(options: argparse.Namespace) -> None:
     """Write a self-contained interactive page of all attention heads."""
     from ..widgets import AttentionExplorer, standalone_page  # noqa: PLC0415 - an extra
@@ -147,7 +155,7 @@ def attention(options: argparse.Namespace) -> None:
     if len(ids) < 2:
         raise ValueError(f"{len(ids)} tokens have no attention to show; give a sentence")
     maps = attention_maps(loaded.model, torch.tensor([ids]))[:, 0]  # (L, H, T, T)
-    tokens = [loaded.tokenizer.decode([i]) for i in ids]
+    tokens = [shown(loaded.tokenizer, i) for i in ids]
     view = AttentionExplorer({options.text: (tokens, maps.numpy())})
     page = standalone_page(view, title=f"Attention of {options.model}")
     target = Path(options.out)

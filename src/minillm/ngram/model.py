@@ -48,7 +48,8 @@ class NGramLM:
     Near the beginning of a text the model uses the few tokens that are there. With a `boundary`,
     each text of a corpus is read as boundary, text, boundary: the first is a context and never
     predicted, the second is predicted like any token. Without one, texts have no end.
-    Before `fit` every token has probability 1/V.
+    Before `fit` every token has probability 1/V. Counts are kept on the CPU in float64; the tokens
+    must be there too.
 
     Args:
         vocab_size: V; every distribution is over exactly these tokens.

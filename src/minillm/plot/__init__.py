@@ -6,7 +6,7 @@ chapter can add to them; none shows anything by itself.
 
 from .curves import history, reliability, runs
 from .maps import attention, attention_grid, confusion
-from .style import COLORS, GRID, INK, PAPER, use_book_style
+from .style import COLORS, GRID, INK, PAPER, page_ramp, use_book_style
 from .text import bars, distribution, surprisal
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "confusion",
     "distribution",
     "history",
+    "page_ramp",
     "reliability",
     "runs",
     "surprisal",

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from minillm.history import History
 
-from .style import COLORS, GRID, INK, axes_or_new
+from .style import COLORS, GRID, INK, as_array, axes_or_new
 
 NAMES = {
     "loss": "training",
@@ -112,7 +112,7 @@ def reliability(
     Source: Guo et al. (2017), arXiv:1706.04599.
     Book: chapter "Classification, sentiment, moderation".
     """
-    sure, right = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
+    sure, right = as_array(confidence), as_array(correct)
     if sure.shape != right.shape or sure.ndim != 1 or not len(sure):
         raise ValueError(f"confidence has shape {sure.shape}, correct {right.shape}")
     if not ((sure >= 0) & (sure <= 1)).all():

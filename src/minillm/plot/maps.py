@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import axes_or_new, page_ramp, show_token
+from .style import as_array, axes_or_new, page_ramp, show_token
 
 LARGEST_WITH_NUMBERS = 8
 """Maps of up to this many rows and columns show the numbers themselves."""
@@ -115,9 +115,7 @@ def confusion(matrix: Any, labels: Sequence[str], *, ax: Axes | None = None) -> 
 
 def _matrix(values: Any, shape: tuple[int | None, ...], name: str) -> np.ndarray:
     """The values as a float array, whose shape must be this one (None: any length)."""
-    detach = getattr(values, "detach", None)
-    tensor = values if detach is None else detach().float().cpu()
-    array = np.asarray(tensor, dtype=float)
+    array = as_array(values)
     fits = array.ndim == len(shape) and all(
         want in (None, have) for want, have in zip(shape, array.shape, strict=True)
     )

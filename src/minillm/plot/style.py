@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
@@ -99,6 +100,20 @@ def axes_or_new(ax: Axes | None, *, width: float = SIZE[0], height: float = SIZE
     Book: chapter "Attention from first principles".
     """
     return plt.subplots(figsize=(width, height))[1] if ax is None else ax
+
+
+def as_array(values: Any) -> np.ndarray:
+    """A float array from a list, an array or a tensor on any device, also with a gradient.
+
+    Example:
+        >>> import torch
+        >>> as_array(torch.tensor([0.5, 1.0], dtype=torch.bfloat16))
+        array([0.5, 1. ])
+
+    Book: chapter "Attention from first principles".
+    """
+    detach = getattr(values, "detach", None)
+    return np.asarray(values if detach is None else detach().cpu().double(), dtype=float)
 
 
 def show_token(token: str) -> str:

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from .style import BLUE, INK, ORANGE, axes_or_new, page_ramp, show_token
+from .style import BLUE, INK, ORANGE, as_array, axes_or_new, page_ramp, show_token
 
 LINE = 60
 """Characters in a line of text."""
@@ -39,7 +39,7 @@ def bars(
 
     Book: chapter "Classification, sentiment, moderation".
     """
-    heights = np.asarray(values, dtype=float)
+    heights = as_array(values)
     if heights.shape != (len(labels),):
         raise ValueError(f"{len(labels)} labels for values of shape {heights.shape}")
     ax = axes_or_new(ax, height=0.9 + 0.32 * len(labels))
@@ -68,7 +68,7 @@ def distribution(
 
     Book: chapter "Predicting the next word".
     """
-    p = np.asarray(probabilities, dtype=float)
+    p = as_array(probabilities)
     if p.shape != (len(tokens),):
         raise ValueError(f"{len(tokens)} tokens for probabilities of shape {p.shape}")
     best = np.argsort(-p, kind="stable")[:n]
@@ -91,7 +91,7 @@ def surprisal(tokens: Sequence[str], bits: Any, *, ax: Axes | None = None) -> Ax
 
     Book: chapter "Predicting the next word".
     """
-    values = np.asarray(bits, dtype=float)
+    values = as_array(bits)
     if values.shape != (len(tokens),) or not len(tokens):
         raise ValueError(f"{len(tokens)} tokens for bits of shape {values.shape}")
     words = [show_token(token) for token in tokens]

@@ -150,7 +150,7 @@ def convert(
 
     Raises:
         ValueError: If a tensor of the table is missing, one in the checkpoint is left over, a copy
-            differs from its original, or numbers are infinite or NaN.
+            differs from its original, one tensor has two names, or numbers are infinite or NaN.
 
     Example:
         >>> table = Table(rules=(Rule(("a.weight",), "x", transpose),))
@@ -167,6 +167,8 @@ def convert(
         raise ValueError(f"the config has {n_layers} layers, the checkpoint {len(source)} tensors")
     rules = table.expand(n_layers)
     names = {table.name(name): name for name in source}
+    if twice := sorted(set(source) - set(names.values())):
+        raise ValueError(f"{_some(twice)}: the same tensor stands under two names")
     wanted = {rule.theirs for rule in rules}
     extra = {name for name in names.keys() - wanted if not re.fullmatch(table.ignored, name)}
     _refuse(wanted - names.keys(), extra - table.copies.keys())
