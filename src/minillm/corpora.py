@@ -199,7 +199,7 @@ def reviews(domain: Domain = "movies") -> Corpus[Review]:
         size=f"{len(kept):,} texts, {sum(len(r.text.split()) for _, r in kept):,} words",
         split=f"by review; train, validation, test: {_sizes(parts)} texts",
         faults=f"{len(found) - len(kept)} repeated texts were removed; a score near 0 means mixed "
-        "as often as neutral",
+        "as often as neutral; the texts stand in file order, which is partly sorted by class",
     )
     return Corpus(*parts, card)
 
