@@ -1,13 +1,17 @@
-"""Fixtures shared by all tests: small configs of each family and models with no default left."""
+"""Shared by all tests: small configs of each family, models with no default left, a browser."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import torch
+from playwright.sync_api import Browser, sync_playwright
 from torch import nn
 
 from minillm import BERT_BASE, GPT2_SMALL, SMOLLM2_135M, VASWANI_BASE, ModelConfig
+from tools import browser
 
+NO_OTHER_HOST = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 SMALL = {
     "vocab_size": 97,
     "context_length": 64,
@@ -43,3 +47,14 @@ def causal_config(request: pytest.FixtureRequest) -> ModelConfig:
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A browser that reaches this machine and nothing else; Playwright runs once in a process."""
+    with sync_playwright() as play:
+        running = play.chromium.launch(
+            executable_path=browser.require(), args=[*browser.ARGUMENTS, NO_OTHER_HOST]
+        )
+        yield running
+        running.close()

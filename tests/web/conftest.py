@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from tools import browser
 from tools.project import HTML, ROOT
 
-NO_OTHER_HOST = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -28,16 +26,6 @@ def html() -> Path:
 def address(html: Path) -> Iterator[str]:
     with browser.serve(html) as url:
         yield url
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        running = play.chromium.launch(
-            executable_path=browser.require(), args=[*browser.ARGUMENTS, NO_OTHER_HOST]
-        )
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="session")

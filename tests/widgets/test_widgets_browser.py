@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ipywidgets.embed import dependency_state
-from playwright.sync_api import sync_playwright
 
 from minillm import widgets
-from tools import browser
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -110,14 +108,6 @@ def document(shown, theme):
         f"{saved}</script>"
         f"<script>{(static / 'anywidget-static.js').read_text()}</script></body></html>"
     )
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=browser.require(), args=browser.ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
