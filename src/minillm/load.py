@@ -84,8 +84,8 @@ def load(
         HubError: If the artefact cannot be fetched.
 
     Example:
-        >>> smollm = load("smollm2-135m-instruct")  # doctest: +SKIP
-        >>> smollm.tokenizer.encode("Hello world")  # doctest: +SKIP
+        >>> smollm = load("smollm2-135m-instruct")
+        >>> smollm.tokenizer.encode("Hello world")
         [19556, 905]
 
     Book: chapter "A GPT, and the real thing".

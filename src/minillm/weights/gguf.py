@@ -69,7 +69,8 @@ class GGUF(Mapping[str, Tensor]):
             in `ENCODINGS`.
 
     Example:
-        >>> GGUF("model.gguf").metadata["general.architecture"]  # doctest: +SKIP
+        >>> from minillm.hub import fetch
+        >>> GGUF(fetch("smollm2-135m-instruct")).metadata["general.architecture"]
         'llama'
 
     Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md

@@ -45,8 +45,10 @@ def read_safetensors(path: str | Path) -> dict[str, Tensor]:
         ValueError: If the file is truncated, corrupt, or holds a type that is not known here.
 
     Example:
-        >>> read_safetensors("model.safetensors")["wte.weight"].shape  # doctest: +SKIP
-        torch.Size([50257, 768])
+        >>> from minillm.hub import fetch
+        >>> tensors = read_safetensors(fetch("minilm-l6") / "model.safetensors")
+        >>> tensors["embeddings.word_embeddings.weight"].shape
+        torch.Size([30522, 384])
 
     Source: https://github.com/huggingface/safetensors, section "Format".
     Book: chapter "A GPT, and the real thing".
