@@ -12,12 +12,25 @@ import minillm
 
 ROOT = Path(minillm.__file__).parent
 LAYERS = [
-    {"config", "tokenizer", "ngram", "data", "artefacts", "device", "verses", "source", "results"},
+    {
+        "config",
+        "tokenizer",
+        "ngram",
+        "data",
+        "artefacts",
+        "device",
+        "verses",
+        "source",
+        "results",
+        "int8",
+        "linear",
+    },
     {"hub", "norm", "ffn", "position", "state", "chat", "wordpiece", "counting", "muon", "history"},
     {"attention", "recurrent", "corpora", "sampling", "objectives", "evaluation", "train_config"},
     {"transformer", "optim", "checkpoint", "generate", "beam"},
     {"models", "trainer"},
-    {"weights", "sentences", "tracing", "callbacks"},
+    {"weights", "classifier", "tracing", "callbacks"},
+    {"sentences"},
     {"load"},
     {"plot", "widgets"},
     {"cli"},
