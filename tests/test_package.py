@@ -15,7 +15,7 @@ LAYERS = [
     {"config", "tokenizer", "ngram", "data", "artefacts", "device", "verses", "source", "results"},
     {"hub", "norm", "ffn", "position", "state", "chat", "wordpiece", "counting", "muon", "history"},
     {"attention", "recurrent", "corpora", "sampling", "objectives", "evaluation", "train_config"},
-    {"transformer", "optim", "checkpoint", "generate", "beam"},
+    {"transformer", "optim", "checkpoint", "generate", "beam", "stories"},
     {"models", "trainer"},
     {"weights", "sentences", "tracing", "callbacks"},
     {"load"},
