@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -32,9 +32,13 @@ class Kind:
     sentences: list[tuple[str, Template]] = field(default_factory=list)
     questions: list[tuple[Template, Template]] = field(default_factory=list)
 
-    def templates(self, style: str) -> list[Template]:
-        """The templates of one style."""
-        return [template for styles, template in self.sentences if style in styles]
+    @cached_property
+    def templates(self) -> dict[str, list[Template]]:
+        """The templates of each style."""
+        return {
+            style: [template for styles, template in self.sentences if style in styles]
+            for style in STYLES
+        }
 
 
 class Event(NamedTuple):
@@ -81,7 +85,7 @@ def happen(world: World, event: Event) -> list[str]:
     """Let an event change the world, and return everything that speaks against it.
 
     Besides its own needs, an event must not speak of somebody or something that never came up,
-    nor bring in as new what is there already.
+    nor bring in as new what is there already, nor come after the end of the story.
 
     Example:
         >>> world = World()
@@ -89,8 +93,25 @@ def happen(world: World, event: Event) -> list[str]:
         ['Mira was never introduced']
     """
     kind = kinds()[event.kind]
+    over = world.get("stage", "story") == "over"
+    complaints = ["the story was over already"] if over else []
+    complaints += _strangers(world, kind, event)
+    needed = [world.complaint(statement, event.names) for statement in kind.needs]
+    complaints += [complaint for complaint in needed if complaint]
+    for slot in kind.new:
+        world.set("is", event.names[slot], "person" if slot in PEOPLE else "thing")
+    for effect in kind.makes:
+        world.make(effect, event.names)
+    return complaints
+
+
+def _strangers(world: World, kind: Kind, event: Event) -> list[str]:
+    """What is wrong with the cast of an event."""
     complaints = []
+    values = list(event.names.values())
     for slot, name in event.names.items():
+        if values.count(name) > 1:
+            complaints.append(f"{name} cannot be two at once")
         if slot not in PEOPLE + THINGS:
             continue
         known = world.get("is", name) is not None
@@ -98,12 +119,6 @@ def happen(world: World, event: Event) -> list[str]:
             complaints.append(f"{name} is introduced twice")
         if slot not in kind.new and not known:
             complaints.append(f"{name} was never introduced")
-    needed = [world.complaint(statement, event.names) for statement in kind.needs]
-    complaints += [complaint for complaint in needed if complaint]
-    for slot in kind.new:
-        world.set("is", event.names[slot], "person" if slot in PEOPLE else "thing")
-    for effect in kind.makes:
-        world.make(effect, event.names)
     return complaints
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from .choices import Choices
 from .events import FIRST_PERSON, Event, antecedent, kinds, unspoken
-from .templates import Template, Teller
+from .templates import Teller, Template
 from .vocabulary import FLAVOURS, PRONOUN, WORDS
 
 
@@ -35,7 +35,7 @@ class Narrator:
         """The event in a sentence or a few."""
         fitting = [
             template
-            for template in kinds()[event.kind].templates(self._style)
+            for template in kinds()[event.kind].templates[self._style]
             if self._understandable(template, event)
         ]
         template = self._choices.pick(fitting)
@@ -46,12 +46,11 @@ class Narrator:
 
     def _understandable(self, template: Template, event: Event) -> bool:
         """Whether the sentence says, or leaves no doubt, who and what takes part."""
-        spoken = {slot.name for slot in template.slots}
         kind = kinds()[event.kind]
         return all(self._clear(event.names[slot]) for slot in template.unnamed) and all(
             unspoken(kind, slot, self._told) == name
             for slot, name in event.names.items()
-            if slot not in spoken
+            if slot not in template.spoken
         )
 
     def _clear(self, name: str) -> bool:

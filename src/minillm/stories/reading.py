@@ -81,7 +81,7 @@ class Hearing:
         return noun in KIND and self._adjective(noun, before) and self._mean(slot, noun)
 
     def _flavour(self, slot: Slot, words: str) -> bool:
-        word = words.split(" ")[-1]
+        word = words.rsplit(" ", maxsplit=1)[-1]
         if slot.form == "a" and article(word) != words.lower():
             self.faults.append(f"{words!r} has the wrong article")
         return word in WORDS[slot.name[0]]

@@ -108,6 +108,11 @@ class Template:
         return tuple(part for part in self.parts if isinstance(part, Slot))
 
     @cached_property
+    def spoken(self) -> frozenset[str]:
+        """The names of the slots."""
+        return frozenset(slot.name for slot in self.slots)
+
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """A regular expression that matches every filling, one group a slot."""
         pieces = [re.escape(p) if isinstance(p, str) else p.pattern for p in self.parts]

@@ -57,9 +57,9 @@ PREPOSITION = {
 KINDS = tuple(name.removesuffix("-is") for name in WORDS if name.endswith("-is"))
 KIND = {noun: kind for kind in KINDS for noun in WORDS[kind]}
 SPOTS = {
-    f"{spot.preposition} {article(spot.noun)}": spot
+    f"{preposition} {article(noun)}": Spot(preposition, noun, category)
     for category in ("spot-out", "spot-in", "spot-high")
-    for spot in (Spot(*word.split(":"), category) for word in WORDS[category])
+    for preposition, _, noun in (word.partition(":") for word in WORDS[category])
 }
 
 
