@@ -27,7 +27,7 @@ LAYERS = [
     },
     {"hub", "norm", "ffn", "position", "state", "chat", "wordpiece", "counting", "muon", "history"},
     {"attention", "recurrent", "corpora", "sampling", "objectives", "evaluation", "train_config"},
-    {"transformer", "optim", "checkpoint", "generate", "beam"},
+    {"transformer", "optim", "checkpoint", "generate", "beam", "stories"},
     {"models", "trainer"},
     {"weights", "classifier", "tracing", "callbacks"},
     {"sentences"},
