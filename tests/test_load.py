@@ -199,8 +199,8 @@ def folder(tmp_path, **changes: object):
     [
         ({}, "missing: h.0.attn.c_attn.bias, "),
         ({"n_layer": 4}, "4 layers, the checkpoint 3 tensors"),
-        ({"model_type": "mamba"}, "'mamba' is not one of gpt2, llama, bert"),
-        ({"model_type": ["gpt2"]}, "is not one of gpt2, llama, bert"),
+        ({"model_type": "mamba"}, "'mamba' is not one of gpt2, llama, bart, bert"),
+        ({"model_type": ["gpt2"]}, "is not one of gpt2, llama, bart, bert"),
         ({"n_embd": None}, "n_embd is None, not a positive whole number"),
         ({"n_layer": 2.5}, "n_layer is 2.5"),
         ({"n_layer": True}, "n_layer is True"),

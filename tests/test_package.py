@@ -14,7 +14,16 @@ ROOT = Path(minillm.__file__).parent
 LAYERS = [
     {"config", "tokenizer", "ngram", "data", "artefacts", "device", "verses", "source", "results"},
     {"hub", "norm", "ffn", "position", "state", "chat", "wordpiece", "counting", "muon", "history"},
-    {"attention", "recurrent", "corpora", "sampling", "objectives", "evaluation", "train_config"},
+    {
+        "attention",
+        "recurrent",
+        "corpora",
+        "sampling",
+        "objectives",
+        "evaluation",
+        "train_config",
+        "remote",
+    },
     {"transformer", "optim", "checkpoint", "generate", "beam"},
     {"models", "trainer"},
     {"weights", "sentences", "tracing", "callbacks"},

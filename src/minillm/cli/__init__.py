@@ -65,7 +65,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _model(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", help="a name from `minillm models`, a GGUF file or a folder")
+    command.add_argument(
+        "model", help="a name from `minillm models`, hf:owner/name, a GGUF file or a folder"
+    )
 
 
 def _sampling(command: argparse.ArgumentParser, *, max_new_tokens: int) -> None:

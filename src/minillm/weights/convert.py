@@ -40,6 +40,7 @@ class Table:
         renamed: endings of old checkpoints and what they are called today.
         ignored: a regular expression for names that carry nothing our model uses.
         copies: names that may repeat another tensor, which is then compared with it.
+        zeros: names of what our model lacks; harmless, and allowed, only if all its numbers are 0.
     """
 
     rules: tuple[Rule, ...]
@@ -47,6 +48,7 @@ class Table:
     renamed: Mapping[str, str] = field(default_factory=dict)
     ignored: str = "(?!)"  # matches nothing
     copies: Mapping[str, str] = field(default_factory=dict)
+    zeros: frozenset[str] = frozenset()
 
     def name(self, theirs: str) -> str:
         """The name in the table of a tensor in a checkpoint."""
@@ -80,6 +82,18 @@ def transpose(tensor: Tensor) -> tuple[Tensor, ...]:
     Book: chapter "A GPT, and the real thing".
     """
     return (tensor.mT.contiguous(),)
+
+
+def drop_rows(count: int) -> Transform:
+    """Leave out the first rows, such as BART's two positions that no token ever has.
+
+    Example:
+        >>> drop_rows(2)(torch.arange(4))[0].tolist()
+        [2, 3]
+
+    Book: chapter "Encoder, decoder, both".
+    """
+    return lambda tensor: (tensor[count:].clone(),)
 
 
 def split(parts: int) -> Transform:
@@ -165,21 +179,35 @@ def convert(
     """
     if n_layers > len(source):
         raise ValueError(f"the config has {n_layers} layers, the checkpoint {len(source)} tensors")
-    rules = table.expand(n_layers)
-    names = {table.name(name): name for name in source}
-    if twice := sorted(set(source) - set(names.values())):
-        raise ValueError(f"{_some(twice)}: the same tensor stands under two names")
-    wanted = {rule.theirs for rule in rules}
-    extra = {name for name in names.keys() - wanted if not re.fullmatch(table.ignored, name)}
-    _refuse(wanted - names.keys(), extra - table.copies.keys())
-    for copy in sorted(extra):
-        _check_copy(source, names[copy], names[table.copies[copy]])
+    rules, names = table.expand(n_layers), _names(source, table)
+    _check_rest(source, table, names, {rule.theirs for rule in rules})
     result = {}
     for rule in rules:
         tensor = _finite(names[rule.theirs], source[names[rule.theirs]])
         for ours, part in zip(rule.ours, rule.transform(tensor), strict=True):
             result[ours] = part.to(device=device, dtype=dtype)
     return result
+
+
+def _names(source: Mapping[str, Tensor], table: Table) -> dict[str, str]:
+    """The name in the checkpoint of each name in the table; two for one would hide a tensor."""
+    names = {table.name(name): name for name in source}
+    if twice := sorted(set(source) - set(names.values())):
+        raise ValueError(f"{_some(twice)}: the same tensor stands under two names")
+    return names
+
+
+def _check_rest(
+    source: Mapping[str, Tensor], table: Table, names: Mapping[str, str], wanted: set[str]
+) -> None:
+    """Refuse what is missing, and what is left over unless it is known to change nothing."""
+    extra = {name for name in names.keys() - wanted if not re.fullmatch(table.ignored, name)}
+    _refuse(wanted - names.keys(), extra - table.copies.keys() - table.zeros)
+    for name in sorted(extra & table.copies.keys()):
+        _check_copy(source, names[name], names[table.copies[name]])
+    for name in sorted(extra & table.zeros):
+        if source[names[name]].count_nonzero():
+            raise ValueError(f"{names[name]} is not 0, and our model has nothing like it")
 
 
 def load_into(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -208,10 +236,18 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     if wrong:
         raise ValueError(_some(wrong))
     on_meta = any(parameter.is_meta for parameter in parameters.values())
+    shared = _shared(model)
     model.load_state_dict(tensors, strict=False, assign=on_meta)
-    tie = getattr(model, "tie_weights", None)
-    if tie is not None:  # assignment has parted what was shared
-        tie()
+    for name, first in shared.items():  # assignment has parted them
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, model.get_parameter(first))
+
+
+def _shared(model: nn.Module) -> dict[str, str]:
+    """Further names of each parameter that has several, and its first name."""
+    first = {parameter: name for name, parameter in model.named_parameters()}
+    names = model.named_parameters(remove_duplicate=False)
+    return {name: first[p] for name, p in names if name != first[p]}
 
 
 def _refuse(missing: Iterable[str], extra: Iterable[str]) -> None:

@@ -157,6 +157,33 @@ def bert_config(settings: Settings) -> ModelConfig:
     )
 
 
+def bart_config(settings: Settings) -> ModelConfig:
+    """The config of a BART checkpoint; encoder and decoder must have the same sizes.
+
+    Raises:
+        ValueError: If a size is missing or a setting is not supported.
+
+    Book: chapter "Encoder, decoder, both".
+    """
+    settings.demand("scale_embedding", False)
+    settings.demand("tie_word_embeddings", True)
+    sizes = {}
+    for name in ("layers", "attention_heads", "ffn_dim"):
+        sizes[name] = settings.size(f"encoder_{name}")
+        settings.demand(f"decoder_{name}", sizes[name])
+    return ModelConfig(
+        vocab_size=settings.size("vocab_size"),
+        context_length=settings.size("max_position_embeddings"),
+        d_model=settings.size("d_model"),
+        n_layers=sizes["layers"],
+        n_heads=sizes["attention_heads"],
+        d_ff=sizes["ffn_dim"],
+        norm_placement="post",
+        ffn=settings.activation("activation_function", "gelu"),
+        embedding_norm=True,
+    )
+
+
 def gguf_config(settings: Settings, *, tied: bool) -> ModelConfig:
     """The config of a Llama model in a GGUF file.
 
