@@ -126,6 +126,20 @@ def test_chat_keeps_history_and_forgets_it(tiny, capsys, monkeypatch):
     assert seen[1][0] == "hello"
 
 
+def test_chat_reads_only_what_is_new(tiny, capsys, monkeypatch):
+    read = []
+    forward = tiny.model.forward
+    monkeypatch.setattr(
+        tiny.model, "forward", lambda ids, **k: read.append(ids.shape[1]) or forward(ids, **k)
+    )
+    lines = iter(["the cat sat on the mat " * 4, "hi", "ho", "/quit"])
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(lines))
+    run(capsys, "chat", "tiny", "--max-new-tokens", "2")
+    first, *later = [n for n in read if n > 1]
+    assert len(later) == 2
+    assert max(later) < first
+
+
 def test_ctrl_c_stops_an_answer_not_the_conversation(tiny, capsys, monkeypatch):
     def interrupted(*_arguments):
         yield "well"

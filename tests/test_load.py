@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import gguf
@@ -122,6 +124,15 @@ def test_an_unknown_chat_template_is_left_out(tmp_path, model, monkeypatch, capl
     monkeypatch.setitem(globals(), "TEMPLATE", "{{ raise_exception() }}")
     assert load(write_gguf(tmp_path / "a.gguf", model)).chat_template is None
     assert "not plain ChatML" in caplog.text
+
+
+def test_loading_does_not_import_the_compiler(tmp_path, model):
+    path = write_gguf(tmp_path / "a.gguf", model)
+    code = (
+        f"import minillm, sys; minillm.load({str(path)!r}); print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_a_quantised_file_is_close(tmp_path, model, ids):

@@ -26,7 +26,7 @@ LAYERS = [
     },
     {"transformer", "optim", "checkpoint", "generate", "beam"},
     {"models", "trainer"},
-    {"weights", "sentences", "tracing", "callbacks"},
+    {"weights", "sentences", "tracing", "callbacks", "prefix"},
     {"load"},
     {"plot", "widgets"},
     {"cli"},

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from .artefacts import ARTEFACTS
 from .chat import ChatTemplate
@@ -215,12 +216,27 @@ def _assemble(
 ) -> Model:
     """Build the model without memory and put the tensors in place."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NoFirstWeights():
             model = make(config)
     except (RuntimeError, OverflowError) as error:
         raise ValueError(f"no model can have these sizes: {config}") from error
     load_into(cast(nn.Module, model), tensors)
     return model.eval()
+
+
+class _NoFirstWeights(TorchFunctionMode):
+    """Skip `nn.init` while modules are built; on "meta" it would only import torch's compiler."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init" and kwargs:
+            return kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _template_of(folder: Path) -> Any:

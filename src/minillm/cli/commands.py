@@ -17,6 +17,7 @@ from ..generate import stream
 from ..load import Loaded, load
 from ..models import CausalLM
 from ..sampling import Sampling
+from ..state import LanguageModel
 from ..tokenizer import BPETokenizer
 from ..tracing import attention_maps
 from ..wordpiece import WordPieceTokenizer
@@ -60,7 +61,11 @@ def causal(name: str) -> tuple[CausalLM, BPETokenizer, Loaded]:
 
 
 def pieces(
-    loaded: Loaded, model: CausalLM, tokenizer: BPETokenizer, ids: list[int], o: argparse.Namespace
+    loaded: Loaded,
+    model: LanguageModel,
+    tokenizer: BPETokenizer,
+    ids: list[int],
+    o: argparse.Namespace,
 ) -> Iterator[str]:
     """Yield a continuation in pieces that are whole characters."""
     steps = stream(
