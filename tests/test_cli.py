@@ -97,7 +97,7 @@ def test_attention_page_is_self_contained(tiny, capsys, tmp_path):
 
 
 def test_attention_of_a_text_too_long_for_the_book_but_not_for_a_file(tiny, capsys, tmp_path):
-    page, text = tmp_path / "page.html", "zq vx" * 22
+    page, text = tmp_path / "page.html", "zq vx" * 24
     count = len(tiny.tokenizer.encode(text))
     assert 100 < count <= 128
     assert run(capsys, "attention", "tiny", text, "--out", str(page))[0] == 0
