@@ -13,7 +13,7 @@ def test_a_large_page_from_a_file(chromium, tmp_path):
     powers = np.exp(np.random.default_rng(0).normal(size=(LAYERS, HEADS, COUNT, COUNT)) * 3)
     powers = np.tril(powers)
     maps = powers / powers.sum(-1, keepdims=True)
-    tokens = [f" t{i}" for i in range(COUNT)]
+    tokens = [*(f" t{i}" for i in range(COUNT - 1)), "-" * 100]  # vocabularies have such tokens
     view = AttentionExplorer({"a long text": (tokens, maps)}, head=(20, 3), limit=MAX_PAGE)
     html = standalone_page(view, title="Attention of a <model>")
     assert len(html) > 8 * MAX_STATE
@@ -30,6 +30,7 @@ def test_a_large_page_from_a_file(chromium, tmp_path):
     assert f"t{best}" in page.inner_text("#view")
     weight = 100 * maps[20, 3, -1, best]
     assert f"{weight:.0f}" in page.inner_text("#view")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
     page.locator("[role=grid] button").first.click()
     assert "0.0" in page.inner_text("#view")
     page.close()
