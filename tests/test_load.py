@@ -215,6 +215,8 @@ def folder(tmp_path, **changes: object):
         ({"n_embd": None}, "n_embd is None, not a positive whole number"),
         ({"n_layer": 2.5}, "n_layer is 2.5"),
         ({"n_layer": True}, "n_layer is True"),
+        ({"n_embd": 10**30}, "n_embd is 1000000000000000000000000000000, not"),
+        ({"layer_norm_epsilon": 10**400}, "layer_norm_epsilon is 1000"),
         ({"n_head": 5}, "n_heads=5"),
         ({"layer_norm_epsilon": -1.0}, "layer_norm_epsilon is -1.0"),
         ({"layer_norm_epsilon": float("nan")}, "layer_norm_epsilon is nan"),
@@ -246,6 +248,16 @@ def test_a_config_that_is_not_json(tmp_path, text):
 def test_an_index_without_file_names_is_named(tmp_path):
     (folder(tmp_path) / "model.safetensors.index.json").write_text('{"weight_map": 3}')
     with pytest.raises(ValueError, match=r"index.json has the weight_map 3, not file names"):
+        load(tmp_path)
+
+
+def test_a_tensor_in_two_shards_is_refused(tmp_path):
+    shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    index = {"weight_map": {"a": shards[0], "b": shards[1]}}
+    (folder(tmp_path) / "model.safetensors.index.json").write_text(json.dumps(index))
+    for shard, name in zip(shards, "ab", strict=True):
+        write_safetensors(tmp_path / shard, {name: torch.ones(1), "x": torch.ones(1)})
+    with pytest.raises(ValueError, match=r"x is in model-00002.* and in another shard"):
         load(tmp_path)
 
 

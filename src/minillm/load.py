@@ -204,11 +204,18 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
         if not isinstance(shards, dict):
             raise ValueError(f"{index.name} has the weight_map {shards!r}, not file names")
         names = sorted({Path(str(name)).name for name in shards.values()})
-    if missing := [name for name in names if not (folder / name).is_file()]:
-        pickles = [file.name for file in sorted(folder.iterdir()) if file.suffix in PICKLES]
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    if missing := sorted(set(names).difference(file.name for file in files)):
+        pickles = [file.name for file in files if file.suffix in PICKLES]
         hint = f"; {pickles[0]} is a pickle, which can run any program" if pickles else ""
         raise ValueError(f"{folder.name} holds no {missing[0]}{hint}")
-    return {key: t for name in names for key, t in read_safetensors(folder / name).items()}
+    tensors: dict[str, Tensor] = {}
+    for name in names:
+        shard = read_safetensors(folder / name)
+        if twice := sorted(shard.keys() & tensors.keys()):
+            raise ValueError(f"{twice[0]} is in {name} and in another shard")
+        tensors |= shard
+    return tensors
 
 
 def _assemble(
