@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 
 from .artefacts import ARTEFACTS
 from .chat import ChatTemplate
@@ -28,10 +27,11 @@ from .models import CausalLM, MaskedLM, Seq2Seq
 from .remote import from_hub
 from .tokenizer import BPETokenizer
 from .transformer import Transformer
-from .weights.convert import Table, convert, load_into
+from .weights.assemble import assemble
+from .weights.convert import Table, convert
 from .weights.families import bart_table, bert_table, gpt2_table, llama_gguf_table, llama_table
+from .weights.folder import PICKLES, folder_tensors
 from .weights.gguf import GGUF
-from .weights.safetensors import read_safetensors
 from .weights.settings import (
     Settings,
     bart_config,
@@ -45,7 +45,6 @@ from .wordpiece import WordPieceTokenizer
 
 logger = logging.getLogger(__name__)
 MODELS = ("smollm2-135m-instruct", "minilm-l6")
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 HUB = "hf:"  # how names of models on the Hugging Face hub begin
 Model = CausalLM | MaskedLM | Seq2Seq | Transformer
 
@@ -139,7 +138,7 @@ def _read_gguf(path: Path, dtype: torch.dtype, device: torch.device | str | None
     )
     template = source.metadata.get("tokenizer.chat_template")
     return Loaded(
-        model=_assemble(CausalLM, config, tensors),
+        model=assemble(CausalLM, config, tensors),
         config=config,
         tokenizer=tokenizer,
         chat_template=_template(template),
@@ -178,7 +177,7 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder.name} holds no config.json")
     values = read_json(folder / "config.json")
-    source = _tensors(folder)
+    source = folder_tensors(folder)
     family = _family(values.get("model_type"), source)
     config = family.config(Settings(values, "config.json"))
     tensors = convert(
@@ -187,63 +186,12 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
     if family.model is Transformer:
         tensors = {name.removeprefix("transformer."): t for name, t in tensors.items()}
     return Loaded(
-        model=_assemble(family.model, config, tensors),
+        model=assemble(family.model, config, tensors),
         config=config,
         tokenizer=tokenizer_from_folder(folder),
         chat_template=_template(_template_of(folder)),
         stop=_ids(values.get("eos_token_id")),
     )
-
-
-def _tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of the folder, from one safetensors file or from the shards of an index."""
-    index = folder / "model.safetensors.index.json"
-    names = ["model.safetensors"]
-    if index.is_file():
-        shards = read_json(index).get("weight_map")
-        if not isinstance(shards, dict):
-            raise ValueError(f"{index.name} has the weight_map {shards!r}, not file names")
-        names = sorted({Path(str(name)).name for name in shards.values()})
-    files = sorted(file for file in folder.iterdir() if file.is_file())
-    if missing := sorted(set(names).difference(file.name for file in files)):
-        pickles = [file.name for file in files if file.suffix in PICKLES]
-        hint = f"; {pickles[0]} is a pickle, which can run any program" if pickles else ""
-        raise ValueError(f"{folder.name} holds no {missing[0]}{hint}")
-    tensors: dict[str, Tensor] = {}
-    for name in names:
-        shard = read_safetensors(folder / name)
-        if twice := sorted(shard.keys() & tensors.keys()):
-            raise ValueError(f"{twice[0]} is in {name} and in another shard")
-        tensors |= shard
-    return tensors
-
-
-def _assemble(
-    make: Callable[[ModelConfig], Model], config: ModelConfig, tensors: dict[str, Tensor]
-) -> Model:
-    """Build the model without memory and put the tensors in place."""
-    try:
-        with torch.device("meta"), _NoFirstWeights():
-            model = make(config)
-    except (RuntimeError, OverflowError) as error:
-        raise ValueError(f"no model can have these sizes: {config}") from error
-    load_into(cast(nn.Module, model), tensors)
-    return model.eval()
-
-
-class _NoFirstWeights(TorchFunctionMode):
-    """Skip `nn.init` while modules are built; on "meta" it would only import torch's compiler."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        if getattr(func, "__module__", "") == "torch.nn.init" and kwargs:
-            return kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
 
 
 def _template_of(folder: Path) -> Any:

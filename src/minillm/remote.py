@@ -97,15 +97,8 @@ def from_hub(repo: str, *, revision: str = "main", quiet: bool = False) -> Path:
         raise ValueError(f"{revision!r} is not a branch, a tag or a commit")
     folder = cache_dir() / "hub" / repo.replace("/", "--") / revision
     if not _is_complete(folder):
-        commit, files = _listing(repo, revision)
         try:
-            _fetch(
-                f"{_endpoint()}/{repo}/resolve/{commit}",
-                commit,
-                _wanted(repo, files),
-                folder,
-                quiet,
-            )
+            _fetch(repo, revision, folder, quiet)
         except OSError as error:
             raise HubError(f"{repo}: cannot write to {folder}: {error}") from error
     return folder
@@ -180,8 +173,10 @@ def _wanted(repo: str, files: list[RemoteFile]) -> list[RemoteFile]:
     return [by_name[name] for name in (*TEXTS, *weights) if name in by_name]
 
 
-def _fetch(base: str, commit: str, files: list[RemoteFile], folder: Path, quiet: bool) -> None:
+def _fetch(repo: str, revision: str, folder: Path, quiet: bool) -> None:
     """Download aside, then move into place, the record last."""
+    commit, listed = _listing(repo, revision)
+    base, files = f"{_endpoint()}/{repo}/resolve/{commit}", _wanted(repo, listed)
     total = sum(file.size for file in files)
     logger.info("%s: %.0f MB to %s", base, total / 1e6, folder)
     record: dict[str, Any] = {"source": base, "commit": commit, "files": {}}

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from minillm.config import ModelConfig
 
-from .convert import Rule, Table, Transform, drop_rows, same, split, transpose, unpermute
+from .convert import Rule, Table
+from .transforms import Transform, drop_rows, same, split, transpose, unpermute
 
 WEIGHT, BOTH = ("weight",), ("weight", "bias")
 BLOCK = "transformer.blocks.{i}."
