@@ -302,3 +302,14 @@ def test_the_tokenizer_of_a_folder(tmp_path, digits):
     text = "the catsé 1984🙂  end"
     assert ours.encode(text) == theirs.encode(text).ids
     assert ours.encode("<|end|>", allow_special=True) == [theirs.token_to_id("<|end|>")]
+
+
+def test_a_vocabulary_that_is_larger_than_the_model(tmp_path):
+    saved(bert(), tmp_path)
+    marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = [f"w{i}" for i in range(94)]
+    (tmp_path / "vocab.txt").write_text("\n".join([*marks, *words]))
+    with pytest.raises(ValueError, match="98 tokens, but the model has vocab_size=97"):
+        load(tmp_path)
+    (tmp_path / "vocab.txt").write_text("\n".join([*marks, *words[1:]]))
+    assert load(tmp_path).tokenizer.vocab_size == 97
