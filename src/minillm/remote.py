@@ -217,7 +217,8 @@ def _download(url: str, file: RemoteFile, target: Path, bar: tqdm[Any]) -> str:
 def _read(url: str) -> Iterator[bytes]:
     """The bytes behind an address; what goes wrong on the way is one clear HubError."""
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+        request = urllib.request.Request(url, headers={"User-Agent": "minillm"})
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             while chunk := answer.read(CHUNK):
                 yield chunk
     except urllib.error.HTTPError as error:
