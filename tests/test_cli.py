@@ -153,10 +153,13 @@ def test_chat_keeps_history_and_forgets_it(tiny, capsys, monkeypatch):
 
 def test_chat_reads_only_what_is_new(tiny, capsys, monkeypatch):
     read = []
-    forward = tiny.model.forward
-    monkeypatch.setattr(
-        tiny.model, "forward", lambda ids, **k: read.append(ids.shape[1]) or forward(ids, **k)
-    )
+    forward = tiny.model.next_logits
+
+    def counting(ids, **options):
+        read.append(ids.shape[1])
+        return forward(ids, **options)
+
+    monkeypatch.setattr(tiny.model, "next_logits", counting)
     lines = iter(["the cat sat on the mat " * 4, "hi", "ho", "/quit"])
     monkeypatch.setattr("builtins.input", lambda _prompt: next(lines))
     run(capsys, "chat", "tiny", "--max-new-tokens", "2")

@@ -21,6 +21,10 @@ class Counting:
         self.read.append(tokens.shape[1])
         return self.model(tokens, **options)
 
+    def next_logits(self, tokens, **options):
+        self.read.append(tokens.shape[1])
+        return self.model.next_logits(tokens, **options)
+
     def new_state(self, batch, length):
         return self.model.new_state(batch, length)
 
@@ -55,6 +59,9 @@ def test_logits_are_those_of_a_model_that_reads_all(model):
         state = remembering.new_state(1, end)
         logits = remembering(text[:, :end], state=state)[:, -1]
         expected = model.model(text[:, :end])[:, -1]
+        torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+        state = remembering.new_state(1, end)
+        logits = remembering.next_logits(text[:, :end], state=state)
         torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
 
 

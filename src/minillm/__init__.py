@@ -10,6 +10,7 @@ from .attention import Attention, causal_mask, explicit_attention, fused_attenti
 from .beam import Hypothesis, beam_search
 from .callbacks import Checkpoint, Progress, SampleText
 from .chat import ChatTemplate
+from .classifier import SequenceClassifier, mean_pool
 from .config import BERT_BASE, GPT2_SMALL, SMOLLM2_135M, VASWANI_BASE, ModelConfig
 from .counting import count_parameters, kv_bytes_per_token, training_flops
 from .data import IGNORE, Batch, LabelledTexts, SequentialWindows, TokenWindows
@@ -18,8 +19,9 @@ from .evaluation import eval_mode, perplexity
 from .ffn import MLP, SwiGLU
 from .generate import Step, generate, left_pad, stream
 from .history import History, Record
+from .int8 import Int8Linear, int8_weights
 from .load import Loaded, load
-from .models import CausalLM, MaskedLM, Seq2Seq, SequenceClassifier, init_weights, mean_pool
+from .models import CausalLM, MaskedLM, Seq2Seq, init_weights
 from .muon import Muon, newton_schulz
 from .ngram import NGramLM
 from .norm import RMSNorm, post_norm, pre_norm
@@ -68,6 +70,7 @@ __all__ = [
     "GRUCell",
     "History",
     "Hypothesis",
+    "Int8Linear",
     "KVCache",
     "LSTMCell",
     "LabelledTexts",
@@ -116,6 +119,7 @@ __all__ = [
     "fused_attention",
     "generate",
     "init_weights",
+    "int8_weights",
     "kv_bytes_per_token",
     "left_pad",
     "lm_loss",

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ModelConfig
+from .linear import Linear
 from .position import Rotation, rotate
 from .state import LayerCache
 
@@ -168,10 +169,10 @@ class Attention(nn.Module):
         self.head_dim = config.head_dim
         self.causal, self.dropout = causal, config.dropout
         kv_dim = config.kv_heads * config.head_dim
-        self.q_proj = nn.Linear(config.d_model, config.d_model, bias=config.bias)
-        self.k_proj = nn.Linear(config.d_model, kv_dim, bias=config.bias)
-        self.v_proj = nn.Linear(config.d_model, kv_dim, bias=config.bias)
-        self.o_proj = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+        self.q_proj = Linear(config.d_model, config.d_model, bias=config.bias)
+        self.k_proj = Linear(config.d_model, kv_dim, bias=config.bias)
+        self.v_proj = Linear(config.d_model, kv_dim, bias=config.bias)
+        self.o_proj = Linear(config.d_model, config.d_model, bias=config.bias)
         self.kernel = fused_attention
 
     def forward(

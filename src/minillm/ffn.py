@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import FFN, ModelConfig
+from .linear import Linear
 
 
 class MLP(nn.Module):
@@ -36,8 +37,8 @@ class MLP(nn.Module):
 
     def __init__(self, config: ModelConfig, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.up_proj = nn.Linear(config.d_model, config.ffn_dim, bias=config.bias)
-        self.down_proj = nn.Linear(config.ffn_dim, config.d_model, bias=config.bias)
+        self.up_proj = Linear(config.d_model, config.ffn_dim, bias=config.bias)
+        self.down_proj = Linear(config.ffn_dim, config.d_model, bias=config.bias)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,9 +60,9 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.d_model, config.ffn_dim, bias=config.bias)
-        self.up_proj = nn.Linear(config.d_model, config.ffn_dim, bias=config.bias)
-        self.down_proj = nn.Linear(config.ffn_dim, config.d_model, bias=config.bias)
+        self.gate_proj = Linear(config.d_model, config.ffn_dim, bias=config.bias)
+        self.up_proj = Linear(config.d_model, config.ffn_dim, bias=config.bias)
+        self.down_proj = Linear(config.ffn_dim, config.d_model, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the network to each position."""

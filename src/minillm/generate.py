@@ -149,6 +149,7 @@ class _Reader:
 
     def __init__(self, model: LanguageModel, tokens: Tensor, mask: Tensor | None, new: int) -> None:
         self.model, self.limit = model, context_length(model)
+        self.last = getattr(model, "next_logits", None)  # a model may offer this shorter way
         self.modules = submodules(model)  # listed once, not walked through at every token
         self.total = tokens.shape[1] + new  # every position there may be
         self.text = F.pad(tokens, (0, new))  # (B, total), filled as we go
@@ -171,6 +172,8 @@ class _Reader:
         # Without padding no mask is passed: a reader's own model need not know the argument.
         padding = {} if self.mask is None else {"mask": self.mask[:, self.start : self.end]}
         with evaluating(self.modules):
+            if self.last is not None:
+                return self.last(new, state=self.state, **padding)
             return self.model(new, state=self.state, **padding)[:, -1]
 
 

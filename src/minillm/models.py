@@ -1,8 +1,8 @@
 """Models: a Transformer with a head, and how its weights start.
 
-`CausalLM` is GPT-2 and Llama, `MaskedLM` is BERT, `Seq2Seq` is the encoder–decoder of 2017 and
-`SequenceClassifier` puts labels on texts. All return logits and nothing else; losses live in
-`objectives`, so that one model can be pretrained, fine-tuned and compared.
+`CausalLM` is GPT-2 and Llama, `MaskedLM` is BERT, `Seq2Seq` is the encoder–decoder of 2017. All
+return logits and nothing else; losses live in `objectives`, so that one model can be pretrained,
+fine-tuned and compared. The model that puts labels on texts is in `classifier`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ModelConfig
+from .linear import Linear
 from .norm import NORMS
 from .state import KVCache
 from .transformer import Block, Transformer
@@ -41,7 +42,7 @@ class CausalLM(nn.Module):
         super().__init__()
         self.config = config
         self.transformer = Transformer(config)
-        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.d_model, config.vocab_size, bias=False)
         self.tie_weights()
         init_weights(self)
 
@@ -65,13 +66,22 @@ class CausalLM(nn.Module):
         """
         return self.lm_head(self.transformer(tokens, mask=mask, state=state))
 
+    def next_logits(
+        self, tokens: Tensor, *, mask: Tensor | None = None, state: KVCache | None = None
+    ) -> Tensor:
+        """Return what `forward` says of the last position alone, (B, V).
+
+        While a prompt is read, V scores for each of its other positions would be thrown away.
+        """
+        return self.lm_head(self.transformer(tokens, mask=mask, state=state)[:, -1])
+
     def new_state(self, batch: int, length: int) -> KVCache:
         """Return an empty cache for `batch` rows of at most `length` tokens.
 
         Raises:
             ValueError: If `length` exceeds the context length.
         """
-        weight = self.lm_head.weight
+        weight = self.transformer.embedding.token.weight
         return KVCache(self.config, batch, length, device=weight.device, dtype=weight.dtype)
 
 
@@ -99,9 +109,9 @@ class MaskedLM(nn.Module):
             raise ValueError("a MaskedLM looks both ways, but the config has causal=True")
         self.config = config
         self.transformer = Transformer(config)
-        self.dense = nn.Linear(config.d_model, config.d_model)
+        self.dense = Linear(config.d_model, config.d_model)
         self.norm = NORMS[config.norm](config)
-        self.lm_head = nn.Linear(config.d_model, config.vocab_size)
+        self.lm_head = Linear(config.d_model, config.vocab_size)
         self.tie_weights()
         init_weights(self)
 
@@ -134,7 +144,7 @@ class Seq2Seq(nn.Module):
         self.config = config
         self.encoder = Transformer(replace(config, causal=False, cross_attention=False))
         self.decoder = Transformer(replace(config, causal=True, cross_attention=True))
-        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.d_model, config.vocab_size, bias=False)
         self.decoder.embedding.token.weight = self.encoder.embedding.token.weight
         self.lm_head.weight = self.encoder.embedding.token.weight
         init_weights(self)
@@ -170,57 +180,8 @@ class Seq2Seq(nn.Module):
 
     def new_state(self, batch: int, length: int) -> KVCache:
         """Return an empty decoder cache for `batch` rows of at most `length` tokens."""
-        weight = self.lm_head.weight
+        weight = self.decoder.embedding.token.weight
         return KVCache(self.config, batch, length, device=weight.device, dtype=weight.dtype)
-
-
-class SequenceClassifier(nn.Module):
-    """A Transformer that reads a text and returns one logit for each class.
-
-    logits = W · mean(hidden of the real tokens) + b
-
-    Args:
-        config: usually an encoder's (`causal=False`).
-        n_classes: C.
-
-    Shape:
-        tokens: (B, T) → (B, C)
-
-    Book: chapter "Classification, sentiment, moderation".
-    """
-
-    def __init__(self, config: ModelConfig, n_classes: int) -> None:
-        super().__init__()
-        self.config = config
-        self.transformer = Transformer(config)
-        self.drop = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.d_model, n_classes)
-        init_weights(self)
-
-    def forward(self, tokens: Tensor, *, mask: Tensor | None = None) -> Tensor:
-        """Return class logits (B, C); `mask` (B, T) is True for real tokens."""
-        hidden = self.transformer(tokens, mask=mask)
-        return self.head(self.drop(mean_pool(hidden, mask)))
-
-
-def mean_pool(hidden: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Average the vectors of the real tokens; padding does not count.
-
-    Shape:
-        hidden: (B, T, D); mask: (B, T), True = a real token → (B, D)
-
-    Example:
-        >>> import torch
-        >>> mean_pool(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[True, True, False]]))
-        tensor([[2.]])
-
-    Source: Reimers and Gurevych (2019), arXiv:1908.10084.
-    Book: chapter "Classification, sentiment, moderation".
-    """
-    if mask is None:
-        return hidden.mean(1)
-    weight = mask.to(hidden.dtype)[..., None]  # (B, T, 1)
-    return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
 def init_weights(model: nn.Module, *, std: float = 0.02) -> None:

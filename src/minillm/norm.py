@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ModelConfig, Norm, NormPlacement
@@ -48,9 +49,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last axis of `x`."""
-        h = x.to(torch.promote_types(x.dtype, torch.float32))
-        h = h * torch.rsqrt(h.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * h.type_as(x)
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
 def pre_norm(x: Tensor, norm: nn.Module, sublayer: Sublayer) -> Tensor:

@@ -70,23 +70,28 @@ class Rope(nn.Module):
         exponents = torch.arange(0, self.head_dim, 2, device=device).float() / self.head_dim
         return self.theta**-exponents
 
-    def forward(self, positions: Tensor) -> Rotation:
-        """Turn positions (T,) or (B, T) into cos and sin of shape (..., 1, T, E)."""
+    def forward(self, positions: Tensor, dtype: torch.dtype = torch.float32) -> Rotation:
+        """Turn positions (T,) or (B, T) into cosines and signed sines (..., 1, T, E).
+
+        The sine of the first half carries a minus: x₁ takes −sin · x₂, x₂ takes +sin · x₁. Both
+        are computed in float32 and returned in `dtype`.
+        """
         angles = positions.float()[..., None] * self.frequencies(positions.device)
-        angles = torch.cat((angles, angles), dim=-1).unsqueeze(-3)  # (..., 1, T, E)
-        return angles.cos(), angles.sin()
+        angles = angles.unsqueeze(-3)  # (..., 1, T, E/2)
+        cos, sin = angles.cos(), angles.sin()
+        return torch.cat((cos, cos), -1).to(dtype), torch.cat((-sin, sin), -1).to(dtype)
 
 
 def rotate(x: Tensor, rope: Rotation) -> Tensor:
     r"""Turn each pair of coordinates (i, i + E/2) by its angle.
 
-    y = x · cos + (−x₂, x₁) · sin,  where x = (x₁, x₂) are the two halves.
+    y = (x₁ cos − x₂ sin, x₂ cos + x₁ sin),  where x = (x₁, x₂) are the two halves.
 
     Lengths are kept, and ⟨rotate(q, m), rotate(k, n)⟩ depends on m − n only.
 
     Args:
         x: queries or keys.
-        rope: what `Rope` returned for their positions.
+        rope: what `Rope` returned for their positions: cosines and signed sines.
 
     Shape:
         x: (B, H, T, E); cos, sin: (T, E) up to broadcasting → (B, H, T, E)
@@ -94,7 +99,6 @@ def rotate(x: Tensor, rope: Rotation) -> Tensor:
     Source: Su et al. (2021), arXiv:2104.09864.
     Book: chapter "Order".
     """
-    cos, sin = rope
-    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    x1, x2 = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-x2, x1), dim=-1) * sin
+    cos, sin = (table.to(x.dtype) for table in rope)
+    exchanged = x.roll(x.shape[-1] // 2, dims=-1)  # (x₂, x₁)
+    return torch.addcmul(x * cos, exchanged, sin)

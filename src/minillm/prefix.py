@@ -9,7 +9,7 @@ Book: chapter "Chat".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -72,13 +72,20 @@ class PrefixCache:
         Raises:
             ValueError: If the state is an older one.
         """
+        return self._read(self.model, tokens, state)
+
+    def next_logits(self, tokens: Tensor, *, state: KVCache | None = None) -> Tensor:
+        """As a call, but for the last token alone: (1, V)."""
+        return self._read(self.model.next_logits, tokens, state)
+
+    def _read(self, read: Callable[..., Tensor], tokens: Tensor, state: KVCache | None) -> Tensor:
         if state is not self._cache:
             raise ValueError("the state is not the one that new_state returned last")
         if self._new_text:
             kept = shared_length(self.ids, tokens[0, :-1].tolist())  # the last is always read
             self._cache.truncate(kept)
             self.ids, tokens, self._new_text = self.ids[:kept], tokens[:, kept:], False
-        logits = self.model(tokens, state=self._cache)
+        logits = read(tokens, state=self._cache)
         self.ids += tokens[0].tolist()  # only now: whoever interrupts leaves nothing half-read
         return logits
 

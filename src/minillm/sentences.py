@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .models import mean_pool
+from .classifier import mean_pool
 from .transformer import Transformer
 from .wordpiece import END, PADDING, WordPieceTokenizer
 

@@ -197,7 +197,7 @@ class Transformer(nn.Module):
         positions, mask = _positions_and_mask(tokens, past, mask)
         memory_mask = None if memory_mask is None else memory_mask.bool()[:, None, None, :]
         x = self.embedding(tokens, positions, segments)
-        rope = None if self.rope is None else self.rope(positions)
+        rope = None if self.rope is None else self.rope(positions, x.dtype)
         for i, block in enumerate(self.blocks):
             cache = None if state is None else state[i]
             x = block(x, memory, mask=mask, memory_mask=memory_mask, rope=rope, cache=cache)

@@ -1,0 +1,113 @@
+"""Weights in eight bits: a model that reads a quarter of the memory for each token it writes.
+
+Writing one token multiplies one vector by every matrix of the model, so the time is that of reading
+the matrices from memory. Here each row of a matrix is stored as bytes and one scale; activations
+stay as they are ("weight-only"). Left out: quantised activations, groups smaller than a row,
+methods that look at data to choose the rounding.
+
+Source: Dettmers et al. (2022), arXiv:2208.07339, section 2.
+Book: chapter "A GPT, and the real thing".
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEVELS = 127
+FEW_ROWS = 16
+"""Up to so many rows the byte kernel wins; above, unpacking the matrix once is quicker."""
+
+
+class Int8Linear(nn.Module):
+    """A linear layer whose matrix is stored as bytes with one scale a row.
+
+    y = (x qᵀ) · scale + b,  with q = round(W / scale),  scale = max |row of W| / 127
+
+    The error of a weight is at most half its row's scale. Products are computed in bfloat16, and y
+    has the type of x. There is nothing to train.
+
+    Args:
+        linear: the layer to store; it is not changed.
+
+    Shape:
+        x: (..., in) → (..., out)
+
+    Raises:
+        ValueError: If a weight is not finite.
+
+    Example:
+        >>> layer = nn.Linear(64, 32)
+        >>> small = Int8Linear(layer)
+        >>> small.weight.dtype, bool((small.dequantise() - layer.weight).abs().max() < 0.01)
+        (torch.int8, True)
+
+    Source: Dettmers et al. (2022), arXiv:2208.07339, section 2.
+    Book: chapter "A GPT, and the real thing".
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor | None
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        matrix = linear.weight.detach().float()  # (out, in)
+        if not matrix.isfinite().all():
+            raise ValueError(f"{int((~matrix.isfinite()).sum())} weights are not finite")
+        scale = (matrix.abs().amax(dim=1) / LEVELS).bfloat16()  # (out,)
+        steps = scale.float().clamp(min=torch.finfo(torch.float32).tiny)  # a row of zeros stays 0
+        codes = (matrix / steps[:, None]).round().clamp(-LEVELS, LEVELS)
+        self.register_buffer("weight", codes.to(torch.int8))
+        self.register_buffer("scale", scale)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply each vector of `x` by the stored matrix."""
+        weight, scale, bias = self.weight, self.scale, self.bias
+        rows = x.reshape(-1, x.shape[-1]).bfloat16()  # (rows, in)
+        if len(rows) <= FEW_ROWS and x.device.type == "cpu":
+            y = torch._weight_int8pack_mm(rows, weight, scale)
+        else:
+            y = F.linear(rows, weight.bfloat16()) * scale
+        y = y.view(*x.shape[:-1], -1).to(x.dtype)
+        return y if bias is None else y + bias
+
+    def dequantise(self) -> Tensor:
+        """Return the matrix that the bytes stand for, in float32: (out, in)."""
+        return self.weight.float() * self.scale.float()[:, None]
+
+
+def int8_weights(model: nn.Module) -> nn.Module:
+    """Replace every linear layer of a model by an `Int8Linear`, in place; return the model.
+
+    Embeddings and norms stay as they are: a step reads one row of a table, not the whole. An output
+    matrix that was tied to the embedding becomes a copy of its own, in bytes. The model is for
+    inference and is put into evaluation mode.
+
+    Args:
+        model: best in bfloat16, which saves converting the activations back and forth.
+
+    Raises:
+        ValueError: If the model has no linear layer, or a weight is not finite (names the layer).
+
+    Example:
+        >>> from minillm import CausalLM, ModelConfig
+        >>> config = ModelConfig(vocab_size=9, context_length=8, d_model=8, n_layers=1, n_heads=2)
+        >>> type(int8_weights(CausalLM(config)).lm_head).__name__
+        'Int8Linear'
+
+    Source: Dettmers et al. (2022), arXiv:2208.07339.
+    Book: chapter "A GPT, and the real thing".
+    """
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear)}
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has 0 linear layers to store as bytes")
+    for name, layer in layers.items():
+        parent, _, attribute = name.rpartition(".")
+        try:
+            setattr(model.get_submodule(parent), attribute, Int8Linear(layer))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return model.eval()

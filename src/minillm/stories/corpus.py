@@ -1,0 +1,61 @@
+"""Stories as a corpus: three parts that share no (plot, main thing), and a card.
+
+Book: chapter "Pretraining".
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ..corpora import Card, Corpus, Split, split_of
+from .story import PLOTS, Story, tell
+
+
+@cache
+def stories(n: int = 20_000, seed: int = 0) -> Corpus[Story]:
+    """The first `n` stories of a seed, divided so that test stories are new in substance.
+
+    All stories with the same plot and the same main thing (a lost locket, a lost marble) go to
+    the same part. A test story therefore shares neither its text nor its facts with a training
+    story; it shares words, sentence patterns and, in other plots, people and things.
+
+    Telling runs at about 1 MB a second on one core, once per process and (n, seed).
+
+    Args:
+        n: how many stories are told; repeated texts are dropped.
+        seed: another seed gives other stories, divided by the same rule.
+
+    Raises:
+        ValueError: If `n` is negative.
+
+    Example:
+        >>> corpus = stories(n=200)
+        >>> train = {story.key for story in corpus.train}
+        >>> any(story.key in train for story in corpus.test)
+        False
+
+    Book: chapter "Pretraining".
+    """
+    if n < 0:
+        raise ValueError(f"n is {n}, but a corpus has 0 stories or more")
+    distinct = {story.text: story for story in (tell(seed, i) for i in range(n))}
+    parts: dict[Split, list[Story]] = {"train": [], "validation": [], "test": []}
+    for story in distinct.values():
+        parts[split_of(f"stories/{story.key}")].append(story)
+    train, validation, test = (tuple(part) for part in parts.values())
+    characters = sum(map(len, distinct))
+    nats = sum(story.nats for story in distinct.values()) / max(characters, 1)
+    sizes = ", ".join(f"{len(part):,}" for part in parts.values())
+    card = Card(
+        what=f"stories of a simulated world: {len(PLOTS)} plots, five styles, facts, questions",
+        origin=f"made by minillm.stories from seed {seed}; no outside text",
+        licence="CC0",
+        size=f"{len(distinct):,} stories, {characters:,} characters; the entropy of a text is at "
+        f"most {nats:.3f} nats a character",
+        split=f"by plot and main thing; train, validation, test: {sizes} stories",
+        faults="sentence patterns repeat (with 1,500 stories, 3 % of the test part's spans of 50 "
+        "characters are in the training part too, none of 175); "
+        "a plot with few main things can be missing from validation or test; "
+        f"{n - len(distinct)} repeated texts were removed; the world is narrow and always kind",
+    )
+    return Corpus(train, validation, test, card)
