@@ -15,6 +15,7 @@ import torch
 from conftest import GPT2, randomise
 
 from minillm import CausalLM, remote
+from minillm.cli import main
 from minillm.hub import HubError
 from minillm.load import load
 from minillm.remote import from_hub
@@ -266,6 +267,13 @@ def test_a_name_that_is_none(name):
 def test_a_revision_that_is_none(revision):
     with pytest.raises(ValueError, match="is not a branch, a tag or a commit"):
         from_hub("tiny/gpt2", revision=revision)
+
+
+@pytest.mark.usefixtures("hub")
+def test_the_command_line_fetches_it_too(capsys, tmp_path):
+    assert main(["fetch", "hf:tiny/gpt2"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'cache' / 'hub' / 'tiny--gpt2' / 'main'}\n"
+    assert main(["fetch", "hf:tiny/gpt3"]) == 1
 
 
 @pytest.mark.usefixtures("hub")

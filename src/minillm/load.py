@@ -100,7 +100,7 @@ def load(
 
     Book: chapter "A GPT, and the real thing".
     """
-    path = _find(name_or_path)
+    path = locate(name_or_path)
     read = _read_gguf if path.suffix == ".gguf" else _read_folder
     loaded = read(path, dtype, device)
     size = 0 if loaded.tokenizer is None else loaded.tokenizer.vocab_size
@@ -109,8 +109,15 @@ def load(
     return loaded
 
 
-def _find(name_or_path: str | Path) -> Path:
-    """The folder or GGUF file that is meant."""
+def locate(name_or_path: str | Path) -> Path:
+    """The folder or GGUF file that is meant, fetched if it is a name and not in the cache yet.
+
+    Raises:
+        ValueError: If there is no such model, or it is a pickle.
+        HubError: If the model cannot be fetched.
+
+    Book: chapter "A GPT, and the real thing".
+    """
     if str(name_or_path) in MODELS:
         return fetch(str(name_or_path))
     if str(name_or_path).startswith(HUB):

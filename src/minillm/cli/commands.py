@@ -16,7 +16,7 @@ from ..artefacts import ARTEFACTS
 from ..config import ModelConfig
 from ..counting import count_parameters, kv_bytes_per_token
 from ..generate import stream
-from ..load import Loaded, load
+from ..load import HUB, Loaded, load, locate
 from ..models import CausalLM, Seq2Seq
 from ..sampling import Sampling
 from ..state import LanguageModel
@@ -45,7 +45,8 @@ def fetch(options: argparse.Namespace) -> None:
     """Fetch one artefact, or all."""
     names = list(ARTEFACTS) if options.name == "all" else [options.name]
     for name in names:
-        say(f"{hub.fetch(name)}\n")
+        path = locate(name) if name.startswith(HUB) else hub.fetch(name)
+        say(f"{path}\n")
 
 
 def causal(name: str) -> tuple[CausalLM, BPETokenizer, Loaded]:
