@@ -91,7 +91,7 @@ def from_hub(repo: str, *, revision: str = "main", quiet: bool = False) -> Path:
     Source: https://huggingface.co/docs/hub/api
     Book: chapter "A GPT, and the real thing".
     """
-    if not REPO.fullmatch(repo):
+    if not REPO.fullmatch(repo) or "--" in repo:  # which the folder's name has for "/"
         raise ValueError(f"{repo!r} is not the name of a model on the hub, such as 'owner/name'")
     if not REVISION.fullmatch(revision):
         raise ValueError(f"{revision!r} is not a branch, a tag or a commit")
