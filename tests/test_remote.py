@@ -257,7 +257,9 @@ def test_a_full_disk(monkeypatch, tmp_path):
         from_hub("tiny/gpt2", quiet=True)
 
 
-@pytest.mark.parametrize("name", ["", "a/b/c", "../etc", "a/..", "a b", "a?b", "a/b\n", "hf:é", "a--b"])
+@pytest.mark.parametrize(
+    "name", ["", "a/b/c", "../etc", "a/..", "a b", "a?b", "a/b\n", "hf:é", "a--b"]
+)
 def test_a_name_that_is_none(name):
     with pytest.raises(ValueError, match="is not the name of a model on the hub"):
         from_hub(name)
