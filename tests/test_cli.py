@@ -96,6 +96,31 @@ def test_attention_page_is_self_contained(tiny, capsys, tmp_path):
     assert [sentence["text"] for sentence in state["data"]["sentences"]] == ["the cat sat"]
 
 
+def test_attention_of_a_text_too_long_for_the_book_but_not_for_a_file(tiny, capsys, tmp_path):
+    page, text = tmp_path / "page.html", "zq vx" * 24
+    count = len(tiny.tokenizer.encode(text))
+    assert 100 < count <= 128
+    assert run(capsys, "attention", "tiny", text, "--out", str(page))[0] == 0
+    maps = json.loads(
+        re.search(r'id="state">(.*?)</script>', page.read_text(encoding="utf-8")).group(1)
+    )["data"]["sentences"][0]["maps"]
+    assert len(maps) == -(-18 * count * (count + 1) // 2 // 3) * 4 > 150_000
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_the_number_of_tokens_that_fit_is_told_and_right(causal):
+    config = replace(LLAMA, causal=causal)
+    with pytest.raises(
+        ValueError, match=r"9999 tokens in 18 heads .* than 1 MB; (\d+) tokens fit"
+    ) as e:
+        commands._check_page(config, 9999, 1_000_000)
+    most = int(re.search(r"(\d+) tokens fit", str(e.value))[1])
+    commands._check_page(config, most, 1_000_000)
+    for count, fits in ((most, True), (most + 3, False)):
+        pairs = count * (count + 1) // 2 if causal else count**2
+        assert (18 * pairs * 4 / 3 < 1_000_000) is fits
+
+
 def test_attention_names_the_marks_of_an_encoder(monkeypatch, capsys, tmp_path, tiny):
     tokenizer = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "##s"])
     encoder = replace(tiny, model=tiny.model.transformer, tokenizer=tokenizer)
@@ -124,6 +149,23 @@ def test_chat_keeps_history_and_forgets_it(tiny, capsys, monkeypatch):
     assert "(forgotten)" in out
     assert [len(messages) for messages in seen] == [1, 3, 1]
     assert seen[1][0] == "hello"
+
+
+def test_chat_reads_only_what_is_new(tiny, capsys, monkeypatch):
+    read = []
+    forward = tiny.model.next_logits
+
+    def counting(ids, **options):
+        read.append(ids.shape[1])
+        return forward(ids, **options)
+
+    monkeypatch.setattr(tiny.model, "next_logits", counting)
+    lines = iter(["the cat sat on the mat " * 4, "hi", "ho", "/quit"])
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(lines))
+    run(capsys, "chat", "tiny", "--max-new-tokens", "2")
+    first, *later = [n for n in read if n > 1]
+    assert len(later) == 2
+    assert max(later) < first
 
 
 def test_ctrl_c_stops_an_answer_not_the_conversation(tiny, capsys, monkeypatch):

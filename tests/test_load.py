@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import gguf
@@ -124,6 +126,15 @@ def test_an_unknown_chat_template_is_left_out(tmp_path, model, monkeypatch, capl
     assert "not plain ChatML" in caplog.text
 
 
+def test_loading_does_not_import_the_compiler(tmp_path, model):
+    path = write_gguf(tmp_path / "a.gguf", model)
+    code = (
+        f"import minillm, sys; minillm.load({str(path)!r}); print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_a_quantised_file_is_close(tmp_path, model, ids):
     exact = model(ids)
     for kind, distance in ((Kind.Q8_0, 0.02), (Kind.Q4_1, 0.4)):
@@ -199,11 +210,13 @@ def folder(tmp_path, **changes: object):
     [
         ({}, "missing: h.0.attn.c_attn.bias, "),
         ({"n_layer": 4}, "4 layers, the checkpoint 3 tensors"),
-        ({"model_type": "mamba"}, "'mamba' is not one of gpt2, llama, bert"),
-        ({"model_type": ["gpt2"]}, "is not one of gpt2, llama, bert"),
+        ({"model_type": "mamba"}, "'mamba' is not one of gpt2, llama, bart, bert"),
+        ({"model_type": ["gpt2"]}, "is not one of gpt2, llama, bart, bert"),
         ({"n_embd": None}, "n_embd is None, not a positive whole number"),
         ({"n_layer": 2.5}, "n_layer is 2.5"),
         ({"n_layer": True}, "n_layer is True"),
+        ({"n_embd": 10**30}, "n_embd is 1000000000000000000000000000000, not"),
+        ({"layer_norm_epsilon": 10**400}, "layer_norm_epsilon is 1000"),
         ({"n_head": 5}, "n_heads=5"),
         ({"layer_norm_epsilon": -1.0}, "layer_norm_epsilon is -1.0"),
         ({"layer_norm_epsilon": float("nan")}, "layer_norm_epsilon is nan"),
@@ -235,6 +248,16 @@ def test_a_config_that_is_not_json(tmp_path, text):
 def test_an_index_without_file_names_is_named(tmp_path):
     (folder(tmp_path) / "model.safetensors.index.json").write_text('{"weight_map": 3}')
     with pytest.raises(ValueError, match=r"index.json has the weight_map 3, not file names"):
+        load(tmp_path)
+
+
+def test_a_tensor_in_two_shards_is_refused(tmp_path):
+    shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    index = {"weight_map": {"a": shards[0], "b": shards[1]}}
+    (folder(tmp_path) / "model.safetensors.index.json").write_text(json.dumps(index))
+    for shard, name in zip(shards, "ab", strict=True):
+        write_safetensors(tmp_path / shard, {name: torch.ones(1), "x": torch.ones(1)})
+    with pytest.raises(ValueError, match=r"x is in model-00002.* and in another shard"):
         load(tmp_path)
 
 

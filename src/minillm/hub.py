@@ -76,7 +76,7 @@ def fetch(name: str, *, quiet: bool = False) -> Path:
     folder = cache_dir() / artefact.name
     if not in_cache(artefact):
         logger.info("%s", describe(artefact))
-        with _explained(artefact), _scratch() as scratch:
+        with _explained(artefact), scratch_folder() as scratch:
             archive = _download(artefact, scratch, quiet)
             _unpack(archive, artefact, scratch)
             _publish(scratch, folder, artefact)
@@ -108,7 +108,7 @@ def in_cache(artefact: Artefact) -> bool:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
+def scratch_folder() -> Iterator[Path]:
     """A folder beside the artefacts (hence on the same disk) that is removed in every case."""
     cache_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache_dir()) as folder:

@@ -1,4 +1,4 @@
-"""Load a published model with its tokenizer: by the name of an artefact, or from a local folder.
+"""Load a published model with its tokenizer: by name, from a local folder, or from a hub.
 
 The sizes come from the checkpoint itself. The model is built without memory, each tensor is read
 once, converted and put in its place. Pickled checkpoints (.bin, .pt) are refused, because opening
@@ -14,30 +14,39 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .artefacts import ARTEFACTS
 from .chat import ChatTemplate
 from .config import ModelConfig
 from .hub import fetch
-from .models import CausalLM, MaskedLM
+from .models import CausalLM, MaskedLM, Seq2Seq
+from .remote import from_hub
 from .tokenizer import BPETokenizer
 from .transformer import Transformer
-from .weights.convert import Table, convert, load_into
-from .weights.families import bert_table, gpt2_table, llama_gguf_table, llama_table
+from .weights.assemble import assemble
+from .weights.convert import Table, convert
+from .weights.families import bart_table, bert_table, gpt2_table, llama_gguf_table, llama_table
+from .weights.folder import PICKLES, folder_tensors
 from .weights.gguf import GGUF
-from .weights.safetensors import read_safetensors
-from .weights.settings import Settings, bert_config, gguf_config, gpt2_config, llama_config
+from .weights.settings import (
+    Settings,
+    bart_config,
+    bert_config,
+    gguf_config,
+    gpt2_config,
+    llama_config,
+)
 from .weights.vocabulary import read_json, tokenizer_from_folder, tokenizer_from_gguf
 from .wordpiece import WordPieceTokenizer
 
 logger = logging.getLogger(__name__)
 MODELS = ("smollm2-135m-instruct", "minilm-l6")
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-Model = CausalLM | MaskedLM | Transformer
+HUB = "hf:"  # how names of models on the Hugging Face hub begin
+Model = CausalLM | MaskedLM | Seq2Seq | Transformer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +54,8 @@ class Loaded:
     """A model and what belongs to it.
 
     Attributes:
-        model: in evaluation mode; `CausalLM` (GPT-2, Llama), `MaskedLM` (BERT with its head) or
-            `Transformer` (an encoder such as MiniLM, which returns hidden vectors).
+        model: in evaluation mode; `CausalLM` (GPT-2, Llama), `MaskedLM` (BERT with its head),
+            `Seq2Seq` (BART) or `Transformer` (an encoder such as MiniLM: hidden vectors).
         config: read from the checkpoint.
         tokenizer: the checkpoint's own, or None if the folder holds none that we know.
         chat_template: how it wants conversations written, or None.
@@ -71,7 +80,8 @@ def load(
     """Load a model by name ("smollm2-135m-instruct", "minilm-l6") or from a local path.
 
     A path is a GGUF file of a Llama model, or a folder in the Hugging Face layout (config.json and
-    safetensors) of a GPT-2, Llama or BERT model.
+    safetensors) of a GPT-2, Llama, BERT or BART model. "hf:owner/name" is such a folder on the
+    Hugging Face hub, "hf:owner/name@revision" at a commit, a tag or a branch (see `from_hub`).
 
     Args:
         name_or_path: what to load; a name is fetched once and then found in the cache.
@@ -81,7 +91,7 @@ def load(
     Raises:
         ValueError: If there is no such model, a file is truncated, corrupt or a pickle, tensors are
             missing or left over, or the vocabulary does not fit the model.
-        HubError: If the artefact cannot be fetched.
+        HubError: If the model cannot be fetched.
 
     Example:
         >>> smollm = load("smollm2-135m-instruct")
@@ -90,7 +100,7 @@ def load(
 
     Book: chapter "A GPT, and the real thing".
     """
-    path = _find(name_or_path)
+    path = locate(name_or_path)
     read = _read_gguf if path.suffix == ".gguf" else _read_folder
     loaded = read(path, dtype, device)
     size = 0 if loaded.tokenizer is None else loaded.tokenizer.vocab_size
@@ -99,10 +109,20 @@ def load(
     return loaded
 
 
-def _find(name_or_path: str | Path) -> Path:
-    """The folder or GGUF file that is meant."""
+def locate(name_or_path: str | Path) -> Path:
+    """The folder or GGUF file that is meant, fetched if it is a name and not in the cache yet.
+
+    Raises:
+        ValueError: If there is no such model, or it is a pickle.
+        HubError: If the model cannot be fetched.
+
+    Book: chapter "A GPT, and the real thing".
+    """
     if str(name_or_path) in MODELS:
         return fetch(str(name_or_path))
+    if str(name_or_path).startswith(HUB):
+        repo, _, revision = str(name_or_path).removeprefix(HUB).partition("@")
+        return from_hub(repo, revision=revision or "main")
     path = Path(name_or_path).expanduser()
     if path.suffix in PICKLES:
         raise ValueError(f"{path.name} is a pickle, which can run any program; use safetensors")
@@ -125,7 +145,7 @@ def _read_gguf(path: Path, dtype: torch.dtype, device: torch.device | str | None
     )
     template = source.metadata.get("tokenizer.chat_template")
     return Loaded(
-        model=_assemble(CausalLM, config, tensors),
+        model=assemble(CausalLM, config, tensors),
         config=config,
         tokenizer=tokenizer,
         chat_template=_template(template),
@@ -148,6 +168,7 @@ def _family(model_type: Any, names: Mapping[str, Tensor]) -> Family:
     families = {
         "gpt2": Family(gpt2_config, gpt2_table, CausalLM),
         "llama": Family(llama_config, llama_table, CausalLM),
+        "bart": Family(bart_config, bart_table, Seq2Seq),
         "bert": Family(
             bert_config,
             lambda config: bert_table(config, masked_lm=masked_lm),
@@ -163,7 +184,7 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder.name} holds no config.json")
     values = read_json(folder / "config.json")
-    source = _tensors(folder)
+    source = folder_tensors(folder)
     family = _family(values.get("model_type"), source)
     config = family.config(Settings(values, "config.json"))
     tensors = convert(
@@ -172,41 +193,12 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
     if family.model is Transformer:
         tensors = {name.removeprefix("transformer."): t for name, t in tensors.items()}
     return Loaded(
-        model=_assemble(family.model, config, tensors),
+        model=assemble(family.model, config, tensors),
         config=config,
         tokenizer=tokenizer_from_folder(folder),
         chat_template=_template(_template_of(folder)),
         stop=_ids(values.get("eos_token_id")),
     )
-
-
-def _tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of the folder, from one safetensors file or from the shards of an index."""
-    index = folder / "model.safetensors.index.json"
-    names = ["model.safetensors"]
-    if index.is_file():
-        shards = read_json(index).get("weight_map")
-        if not isinstance(shards, dict):
-            raise ValueError(f"{index.name} has the weight_map {shards!r}, not file names")
-        names = sorted({Path(str(name)).name for name in shards.values()})
-    if missing := [name for name in names if not (folder / name).is_file()]:
-        pickles = [file.name for file in sorted(folder.iterdir()) if file.suffix in PICKLES]
-        hint = f"; {pickles[0]} is a pickle, which can run any program" if pickles else ""
-        raise ValueError(f"{folder.name} holds no {missing[0]}{hint}")
-    return {key: t for name in names for key, t in read_safetensors(folder / name).items()}
-
-
-def _assemble(
-    make: Callable[[ModelConfig], Model], config: ModelConfig, tensors: dict[str, Tensor]
-) -> Model:
-    """Build the model without memory and put the tensors in place."""
-    try:
-        with torch.device("meta"):
-            model = make(config)
-    except (RuntimeError, OverflowError) as error:
-        raise ValueError(f"no model can have these sizes: {config}") from error
-    load_into(cast(nn.Module, model), tensors)
-    return model.eval()
 
 
 def _template_of(folder: Path) -> Any:

@@ -57,12 +57,16 @@ def sentence_vectors(
     vectors = []
     for start in range(0, len(rows), batch_size):
         batch = [rows[i] for i in order[start : start + batch_size]]
-        width = max(map(len, batch))
-        tokens = torch.tensor([r + [padding] * (width - len(r)) for r in batch], device=device)
-        lengths = torch.tensor([len(r) for r in batch], device=device)
-        mask = torch.arange(width, device=device) < lengths[:, None]  # (B, T)
+        tokens, mask = (part.to(device) for part in _right_pad(batch, padding))
         vectors.append(F.normalize(mean_pool(model(tokens, mask=mask), mask), dim=-1))
     return torch.cat(vectors)[torch.tensor(order, device=device).argsort()]
+
+
+def _right_pad(rows: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tensor]:
+    """Rows of unequal length as tokens (B, T) and mask (B, T), True = a real token."""
+    width = max(map(len, rows))
+    tokens = torch.tensor([[*row, *[padding] * (width - len(row))] for row in rows])
+    return tokens, torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]
 
 
 def _cut(tokenizer: WordPieceTokenizer, ids: list[int], length: int) -> list[int]:

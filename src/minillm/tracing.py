@@ -8,13 +8,12 @@ and puts everything back, also after an error. Hidden states come from ordinary 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from .attention import Attention, explicit_attention
 from .evaluation import eval_mode
@@ -64,18 +63,15 @@ def capture(
 ) -> Iterator[Trace]:
     """Record attention maps and hidden states of every forward pass in the `with` block.
 
-    A second pass overwrites the first. Works for any model made of the package's `Attention` and
-    `Block`, also one that a reader has built. Costs nothing outside the block; inside, memory grows
-    with L · H · T². Not re-entrant, and not for a compiled model (capture the original).
+    A second pass overwrites the first. For any model made of the package's parts, also a reader's
+    own. Costs nothing outside the block; inside, memory grows with L · H · T². Not re-entrant, and
+    not for a compiled model (capture the original).
 
     Args:
         model: the model to watch.
         attention: whether to record attention maps.
         hidden: whether to record the residual stream.
         grad: keep what is recorded connected to the graph instead of detaching it.
-
-    Yields:
-        The `Trace`, which is filled by the forward pass.
 
     Example:
         >>> from minillm import ModelConfig
@@ -90,21 +86,15 @@ def capture(
     """
     trace = Trace()
     keep: Callable[[Tensor], Tensor] = (lambda x: x) if grad else Tensor.detach
-    kernels: dict[Attention, Callable[..., Tensor]] = {}
-    handles: list[RemovableHandle] = []
-    try:
+    with ExitStack() as undo:
         for name, module in model.named_modules():
             if attention and isinstance(module, Attention):
-                kernels[module] = module.kernel
+                undo.callback(setattr, module, "kernel", module.kernel)
                 module.kernel = _recorder(trace.attention, name, keep)
             elif hidden and isinstance(module, Block | Embedding):
-                handles.append(module.register_forward_hook(_hook(trace.hidden, name, keep)))
+                handle = module.register_forward_hook(_hook(trace.hidden, name, keep))
+                undo.callback(handle.remove)
         yield trace
-    finally:
-        for module, kernel in kernels.items():
-            module.kernel = kernel
-        for handle in handles:
-            handle.remove()
 
 
 def _recorder(

@@ -4,22 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from minillm.weights.convert import (
-    Rule,
-    Table,
-    convert,
-    load_into,
-    same,
-    split,
-    transpose,
-    unpermute,
-)
+from minillm.weights.convert import Rule, Table, convert, load_into
+from minillm.weights.transforms import drop_rows, same, split, transpose, unpermute
 
 TABLE = Table(
     prefix="model.",
     renamed={".gamma": ".weight"},
     ignored=r"mask\.\d",
     copies={"head": "a"},
+    zeros=frozenset({"idle"}),
     rules=(
         Rule(("first",), "a", same),
         Rule(("blocks.{i}.w",), "h.{i}.weight", transpose),
@@ -53,6 +46,7 @@ def test_names_prefixes_and_layers():
         ({"a": torch.zeros(2)}, "model.a: the same tensor stands under two names"),
         ({"h.2.weight": torch.zeros(2, 3)}, "left over: h.2.weight"),
         ({"head": torch.ones(2)}, "head differs from model.a, but the config ties them"),
+        ({"idle": torch.tensor([0.0, 1e-9])}, "idle is not 0, and our model has nothing like it"),
         ({"model.a": torch.tensor([1.0, float("nan")])}, "model.a holds infinite or undefined"),
         ({"model.a": torch.tensor([1.0, -float("inf")])}, "model.a holds infinite or undefined"),
     ],
@@ -74,6 +68,10 @@ def test_an_equal_copy_is_fine():
     assert "head" not in convert(SOURCE | {"head": SOURCE["model.a"]}, TABLE, n_layers=2)
 
 
+def test_what_is_zero_may_be_left_over():
+    assert "idle" not in convert(SOURCE | {"model.idle": torch.zeros(3)}, TABLE, n_layers=2)
+
+
 def test_an_absurd_number_of_layers_ends_at_once():
     with pytest.raises(ValueError, match="1000000000000 layers, the checkpoint 4 tensors"):
         convert(SOURCE, TABLE, n_layers=10**12)
@@ -92,6 +90,13 @@ def test_split_gives_rows_of_q_k_and_v():
     torch.testing.assert_close(q @ x, (x @ fused)[:4])
     torch.testing.assert_close(v @ x, (x @ fused)[8:])
     assert q.is_contiguous()
+
+
+def test_drop_rows_keeps_a_copy_of_the_rest():
+    rows = torch.arange(6.0).view(3, 2)
+    (rest,) = drop_rows(2)(rows)
+    rows.zero_()
+    assert rest.tolist() == [[4.0, 5.0]]
 
 
 def permute(tensor, n_heads):

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
     command("models", commands.models, "list the models and texts that can be fetched")
     fetch = command("fetch", commands.fetch, "fetch one of them into the cache")
-    fetch.add_argument("name", help="a name from `minillm models`, or 'all'")
+    fetch.add_argument("name", help="a name from `minillm models`, hf:owner/name, or 'all'")
     generate = command("generate", commands.generate, "continue a prompt")
     _model(generate)
     generate.add_argument("prompt", help="the beginning of the text")
@@ -65,7 +65,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _model(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", help="a name from `minillm models`, a GGUF file or a folder")
+    command.add_argument(
+        "model", help="a name from `minillm models`, hf:owner/name, a GGUF file or a folder"
+    )
 
 
 def _sampling(command: argparse.ArgumentParser, *, max_new_tokens: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from .. import evaluation, hub
 from ..artefacts import ARTEFACTS
+from ..config import ModelConfig
 from ..counting import count_parameters, kv_bytes_per_token
 from ..generate import stream
-from ..load import Loaded, load
-from ..models import CausalLM
+from ..load import HUB, Loaded, load, locate
+from ..models import CausalLM, Seq2Seq
 from ..sampling import Sampling
+from ..state import LanguageModel
 from ..tokenizer import BPETokenizer
 from ..tracing import attention_maps
 from ..wordpiece import WordPieceTokenizer
@@ -42,7 +45,8 @@ def fetch(options: argparse.Namespace) -> None:
     """Fetch one artefact, or all."""
     names = list(ARTEFACTS) if options.name == "all" else [options.name]
     for name in names:
-        say(f"{hub.fetch(name)}\n")
+        path = locate(name) if name.startswith(HUB) else hub.fetch(name)
+        say(f"{path}\n")
 
 
 def causal(name: str) -> tuple[CausalLM, BPETokenizer, Loaded]:
@@ -60,7 +64,11 @@ def causal(name: str) -> tuple[CausalLM, BPETokenizer, Loaded]:
 
 
 def pieces(
-    loaded: Loaded, model: CausalLM, tokenizer: BPETokenizer, ids: list[int], o: argparse.Namespace
+    loaded: Loaded,
+    model: LanguageModel,
+    tokenizer: BPETokenizer,
+    ids: list[int],
+    o: argparse.Namespace,
 ) -> Iterator[str]:
     """Yield a continuation in pieces that are whole characters."""
     steps = stream(
@@ -147,17 +155,33 @@ def shown(tokenizer: BPETokenizer | WordPieceTokenizer, token: int) -> str:
 def attention(options: argparse.Namespace) -> None:
     """Write a self-contained interactive page of all attention heads."""
     from ..widgets import AttentionExplorer, standalone_page  # noqa: PLC0415 - an extra
+    from ..widgets.page import MAX_PAGE  # noqa: PLC0415
 
     loaded = load(options.model)
     if loaded.tokenizer is None:
         raise ValueError(f"{options.model} has no tokenizer beside its weights")
+    if isinstance(loaded.model, Seq2Seq):
+        raise ValueError(f"{options.model} reads two texts; the page shows one")
     ids = loaded.tokenizer.encode(options.text)
-    if len(ids) < 2:
-        raise ValueError(f"{len(ids)} tokens have no attention to show; give a sentence")
+    _check_page(loaded.config, len(ids), MAX_PAGE)
     maps = attention_maps(loaded.model, torch.tensor([ids]))[:, 0]  # (L, H, T, T)
     tokens = [shown(loaded.tokenizer, i) for i in ids]
-    view = AttentionExplorer({options.text: (tokens, maps.numpy())})
+    view = AttentionExplorer({options.text: (tokens, maps.numpy())}, limit=MAX_PAGE)
     page = standalone_page(view, title=f"Attention of {options.model}")
     target = Path(options.out)
     target.write_text(page, encoding="utf-8")
     say(f"{target}: {maps.shape[0]} x {maps.shape[1]} heads, {len(tokens)} tokens\n")
+
+
+def _check_page(config: ModelConfig, count: int, limit: int) -> None:
+    """Refuse a text whose maps would not fit into a page, before they are computed."""
+    if count < 2:
+        raise ValueError(f"{count} tokens have no attention to show; give a sentence")
+    heads = config.n_layers * config.n_heads
+    pairs = limit * 3 // 4 // heads - 100  # base64 takes four characters for three bytes
+    most = math.isqrt(2 * pairs) if config.causal else math.isqrt(pairs)
+    if count > most:
+        raise ValueError(
+            f"{count} tokens in {heads} heads make a page of more than {limit / 1e6:.0f} MB; "
+            f"{most} tokens fit"
+        )

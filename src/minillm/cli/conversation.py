@@ -1,10 +1,14 @@
-"""A conversation in the terminal: history is kept, answers stream, Ctrl-C stops an answer."""
+"""A conversation in the terminal: history is kept, answers stream, Ctrl-C stops an answer.
+
+Each turn reads only what is new: the keys and values of the conversation so far are kept.
+"""
 
 from __future__ import annotations
 
 import argparse
 
 from ..chat import ChatTemplate
+from ..prefix import PrefixCache
 from ..tokenizer import BPETokenizer
 from .commands import causal, pieces, say
 
@@ -25,6 +29,7 @@ def chat(options: argparse.Namespace) -> None:
         raise ValueError(f"--max-new-tokens {new} leaves no room in a context of {context}")
     room = context - new
     turns: list[Turn] = []
+    reader = PrefixCache(model)
     say("/reset forgets the conversation, /quit ends it.\n")
     while (line := _ask()) is not None:
         if line == "/reset":
@@ -35,7 +40,7 @@ def chat(options: argparse.Namespace) -> None:
             turns, ids = fit(loaded.chat_template, tokenizer, turns, room)
             answer = ""
             try:
-                for part in pieces(loaded, model, tokenizer, ids, options):
+                for part in pieces(loaded, reader, tokenizer, ids, options):
                     say(part)
                     answer += part
             except KeyboardInterrupt:

@@ -11,13 +11,14 @@ Book: chapter "A GPT, and the real thing".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-Transform = Callable[[Tensor], tuple[Tensor, ...]]
+from .transforms import Transform
+
 SHOWN = 8  # names in an error message
 
 
@@ -40,6 +41,7 @@ class Table:
         renamed: endings of old checkpoints and what they are called today.
         ignored: a regular expression for names that carry nothing our model uses.
         copies: names that may repeat another tensor, which is then compared with it.
+        zeros: names of what our model lacks; harmless, and allowed, only if all its numbers are 0.
     """
 
     rules: tuple[Rule, ...]
@@ -47,6 +49,7 @@ class Table:
     renamed: Mapping[str, str] = field(default_factory=dict)
     ignored: str = "(?!)"  # matches nothing
     copies: Mapping[str, str] = field(default_factory=dict)
+    zeros: frozenset[str] = frozenset()
 
     def name(self, theirs: str) -> str:
         """The name in the table of a tensor in a checkpoint."""
@@ -64,71 +67,6 @@ class Table:
             for i in range(n_layers)
             for r in layered
         ]
-
-
-def same(tensor: Tensor) -> tuple[Tensor, ...]:
-    """Take a tensor as it is.
-
-    Book: chapter "A GPT, and the real thing".
-    """
-    return (tensor,)
-
-
-def transpose(tensor: Tensor) -> tuple[Tensor, ...]:
-    """Turn (in, out), as GPT-2 stores its matrices, into (out, in), as `nn.Linear` does.
-
-    Book: chapter "A GPT, and the real thing".
-    """
-    return (tensor.mT.contiguous(),)
-
-
-def split(parts: int) -> Transform:
-    """Cut queries, keys and values, fused along the last axis, apart (and transpose matrices).
-
-    Example:
-        >>> [part.tolist() for part in split(3)(torch.arange(6))]
-        [[0, 1], [2, 3], [4, 5]]
-        >>> [tuple(part.shape) for part in split(3)(torch.zeros(4, 12))]
-        [(4, 4), (4, 4), (4, 4)]
-
-    Book: chapter "A GPT, and the real thing".
-    """
-
-    def cut(tensor: Tensor) -> tuple[Tensor, ...]:
-        chunks = tensor.chunk(parts, dim=-1)
-        return tuple((c.mT if c.dim() > 1 else c).clone(memory_format=CONTIGUOUS) for c in chunks)
-
-    return cut
-
-
-CONTIGUOUS = torch.contiguous_format
-
-
-def unpermute(n_heads: int) -> Transform:
-    """Put the rows of q or k from interleaved rotary order (0, 1), (2, 3) … into half-split order.
-
-    GGUF files of Llama models pair neighbouring rows of a head; our `rotate` pairs row i with row
-    i + E/2. The wrong order still writes plausible text, with a much higher loss.
-
-    Raises:
-        ValueError: If the rows do not divide into heads of even width.
-
-    Example:
-        >>> unpermute(1)(torch.tensor([[0], [2], [1], [3]]))[0].flatten().tolist()
-        [0, 1, 2, 3]
-
-    Source: Su et al. (2021), arXiv:2104.09864; the permutation is llama.cpp's.
-    Book: chapter "A GPT, and the real thing".
-    """
-
-    def reorder(tensor: Tensor) -> tuple[Tensor, ...]:
-        rows, columns = tensor.shape
-        if rows % (2 * n_heads):
-            raise ValueError(f"{rows} rows do not divide into {n_heads} heads of even width")
-        pairs = tensor.view(n_heads, rows // (2 * n_heads), 2, columns)
-        return (pairs.transpose(1, 2).reshape(rows, columns),)
-
-    return reorder
 
 
 def convert(
@@ -153,33 +91,43 @@ def convert(
             differs from its original, one tensor has two names, or numbers are infinite or NaN.
 
     Example:
-        >>> table = Table(rules=(Rule(("a.weight",), "x", transpose),))
+        >>> table = Table(rules=(Rule(("a.weight",), "x", lambda tensor: (tensor.mT,)),))
         >>> convert({"x": torch.zeros(2, 3)}, table, n_layers=1)["a.weight"].shape
         torch.Size([3, 2])
-        >>> convert({"y": torch.zeros(2, 3)}, table, n_layers=1)
-        Traceback (most recent call last):
-        ...
-        ValueError: missing: x; left over: y
 
     Book: chapter "A GPT, and the real thing".
     """
     if n_layers > len(source):
         raise ValueError(f"the config has {n_layers} layers, the checkpoint {len(source)} tensors")
-    rules = table.expand(n_layers)
-    names = {table.name(name): name for name in source}
-    if twice := sorted(set(source) - set(names.values())):
-        raise ValueError(f"{_some(twice)}: the same tensor stands under two names")
-    wanted = {rule.theirs for rule in rules}
-    extra = {name for name in names.keys() - wanted if not re.fullmatch(table.ignored, name)}
-    _refuse(wanted - names.keys(), extra - table.copies.keys())
-    for copy in sorted(extra):
-        _check_copy(source, names[copy], names[table.copies[copy]])
+    rules, names = table.expand(n_layers), _names(source, table)
+    _check_rest(source, table, names, {rule.theirs for rule in rules})
     result = {}
     for rule in rules:
         tensor = _finite(names[rule.theirs], source[names[rule.theirs]])
         for ours, part in zip(rule.ours, rule.transform(tensor), strict=True):
             result[ours] = part.to(device=device, dtype=dtype)
     return result
+
+
+def _names(source: Mapping[str, Tensor], table: Table) -> dict[str, str]:
+    """The name in the checkpoint of each name in the table; two for one would hide a tensor."""
+    names = {table.name(name): name for name in source}
+    if twice := sorted(set(source) - set(names.values())):
+        raise ValueError(f"{_some(twice)}: the same tensor stands under two names")
+    return names
+
+
+def _check_rest(
+    source: Mapping[str, Tensor], table: Table, names: Mapping[str, str], wanted: set[str]
+) -> None:
+    """Refuse what is missing, and what is left over unless it is known to change nothing."""
+    extra = {name for name in names.keys() - wanted if not re.fullmatch(table.ignored, name)}
+    _refuse(wanted - names.keys(), extra - table.copies.keys() - table.zeros)
+    for name in sorted(extra & table.copies.keys()):
+        _check_copy(source, names[name], names[table.copies[name]])
+    for name in sorted(extra & table.zeros):
+        if source[names[name]].count_nonzero():
+            raise ValueError(f"{names[name]} is not 0, and our model has nothing like it")
 
 
 def load_into(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -208,10 +156,18 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     if wrong:
         raise ValueError(_some(wrong))
     on_meta = any(parameter.is_meta for parameter in parameters.values())
+    shared = _shared(model)
     model.load_state_dict(tensors, strict=False, assign=on_meta)
-    tie = getattr(model, "tie_weights", None)
-    if tie is not None:  # assignment has parted what was shared
-        tie()
+    for name, first in shared.items():  # assignment has parted them
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, model.get_parameter(first))
+
+
+def _shared(model: nn.Module) -> dict[str, str]:
+    """Further names of each parameter that has several, and its first name."""
+    first = {parameter: name for name, parameter in model.named_parameters()}
+    names = model.named_parameters(remove_duplicate=False)
+    return {name: first[p] for name, p in names if name != first[p]}
 
 
 def _refuse(missing: Iterable[str], extra: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Which tensor is which: the tables of GPT-2, Llama and BERT.
+"""Which tensor is which: the tables of GPT-2, Llama, BERT and BART.
 
 Each row names our parameter, theirs, and what to do with the numbers. Left out on purpose:
 checkpoints that keep a family's name but change its parts.
@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from minillm.config import ModelConfig
 
-from .convert import Rule, Table, Transform, same, split, transpose, unpermute
+from .convert import Rule, Table
+from .transforms import Transform, drop_rows, same, split, transpose, unpermute
 
 WEIGHT, BOTH = ("weight",), ("weight", "bias")
 BLOCK = "transformer.blocks.{i}."
@@ -155,6 +156,50 @@ BERT_BLOCK = {
     "ffn.up_proj": "encoder.layer.{i}.intermediate.dense",
     "ffn.down_proj": "encoder.layer.{i}.output.dense",
     "ffn_norm": "encoder.layer.{i}.output.LayerNorm",
+}
+
+
+def bart_table(_config: ModelConfig) -> Table:
+    """BART in the Hugging Face layout: an encoder and a decoder that share one embedding.
+
+    Its position table begins with two rows that are never used, and its checkpoints may hold a bias
+    of the logits, which is 0 in the published ones and must be.
+
+    Source: Lewis et al. (2019), arXiv:1910.13461.
+    Book: chapter "Encoder, decoder, both".
+    """
+    rules = []
+    for side in ("encoder", "decoder"):
+        cross = BART_CROSS if side == "decoder" else {}
+        parts = {o: f"{side}.layers.{{i}}.{t}" for o, t in (BART_BLOCK | cross).items()}
+        positions = {"embedding.position": f"{side}.embed_positions"}
+        rules += [
+            *_rows(f"{side}.", WEIGHT, positions, drop_rows(2)),
+            *_rows(f"{side}.", BOTH, {"embedding.norm": f"{side}.layernorm_embedding"}),
+            *_rows(f"{side}.blocks.{{i}}.", BOTH, parts),
+        ]
+    words = "shared.weight"
+    copies = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")
+    return Table(
+        prefix="model.",
+        copies=dict.fromkeys(copies, words),
+        zeros=frozenset({"final_logits_bias"}),
+        rules=(Rule(("encoder.embedding.token.weight",), words, same), *rules),
+    )
+
+
+BART_BLOCK = {
+    **{f"attention.{p}_proj": f"self_attn.{p}_proj" for p in "qkv"},
+    "attention.o_proj": "self_attn.out_proj",
+    "attention_norm": "self_attn_layer_norm",
+    "ffn.up_proj": "fc1",
+    "ffn.down_proj": "fc2",
+    "ffn_norm": "final_layer_norm",
+}
+BART_CROSS = {
+    **{f"cross_attention.{p}_proj": f"encoder_attn.{p}_proj" for p in "qkv"},
+    "cross_attention.o_proj": "encoder_attn.out_proj",
+    "cross_norm": "encoder_attn_layer_norm",
 }
 
 

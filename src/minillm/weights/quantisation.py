@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 32
+LOW_HALVES = 0x0F0F_0F0F_0F0F_0F0F
 
 
 def dequantise_q8_0(blocks: Tensor) -> Tensor:
@@ -65,10 +66,8 @@ def _half(blocks: Tensor, offset: int) -> Tensor:
 
 def _nibbles(packed: Tensor) -> Tensor:
     """(n, 16) bytes → (n, 32) floats: all low halves, then all high halves."""
-    values = torch.empty(len(packed), BLOCK)
-    values[:, : BLOCK // 2] = packed & 15
-    values[:, BLOCK // 2 :] = packed >> 4
-    return values
+    eight = packed.contiguous().view(torch.int64)  # eight bytes in one operation
+    return torch.cat((eight & LOW_HALVES, eight >> 4 & LOW_HALVES), 1).view(torch.uint8).float()
 
 
 def _plain(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:

@@ -9,12 +9,13 @@ Book: chapter "A GPT, and the real thing".
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from minillm.config import FFN, ModelConfig
 
+LARGEST = 1 << 40  # of a size; far above any real one, far below what an integer of torch holds
 ACTIVATIONS: dict[str, FFN] = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -38,14 +39,14 @@ class Settings:
         """A positive whole number; `default` stands in for a missing one or null."""
         value = self.values.get(name)
         value = default if value is None else value
-        if type(value) is not int or value < 1:
+        if type(value) is not int or not 1 <= value <= LARGEST:
             raise ValueError(f"{self.where}: {name} is {value!r}, not a positive whole number")
         return value
 
     def real(self, name: str, default: float | None = None) -> float:
         """A positive, finite number."""
         value = self.values.get(name, default)
-        if type(value) not in (int, float) or not 0 < value < math.inf:
+        if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
             raise ValueError(f"{self.where}: {name} is {value!r}, not a positive number")
         return float(value)
 
@@ -154,6 +155,33 @@ def bert_config(settings: Settings) -> ModelConfig:
         n_segments=settings.size("type_vocab_size", 2),
         embedding_norm=True,
         tie_embeddings=settings.flag("tie_word_embeddings", True),
+    )
+
+
+def bart_config(settings: Settings) -> ModelConfig:
+    """The config of a BART checkpoint; encoder and decoder must have the same sizes.
+
+    Raises:
+        ValueError: If a size is missing or a setting is not supported.
+
+    Book: chapter "Encoder, decoder, both".
+    """
+    settings.demand("scale_embedding", False)
+    settings.demand("tie_word_embeddings", True)
+    sizes = {}
+    for name in ("layers", "attention_heads", "ffn_dim"):
+        sizes[name] = settings.size(f"encoder_{name}")
+        settings.demand(f"decoder_{name}", sizes[name])
+    return ModelConfig(
+        vocab_size=settings.size("vocab_size"),
+        context_length=settings.size("max_position_embeddings"),
+        d_model=settings.size("d_model"),
+        n_layers=sizes["layers"],
+        n_heads=sizes["attention_heads"],
+        d_ff=sizes["ffn_dim"],
+        norm_placement="post",
+        ffn=settings.activation("activation_function", "gelu"),
+        embedding_norm=True,
     )
 
 

@@ -110,6 +110,8 @@ def _from_tokenizer_json(values: dict[str, Any]) -> BPETokenizer | WordPieceToke
 
 def _by_id(vocabulary: dict[str, int]) -> list[str]:
     """Pieces in the order of their ids, which must have no gaps."""
+    if any(type(i) is not int for i in vocabulary.values()):
+        raise ValueError("the id of a token is not a whole number")
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         raise ValueError(f"the ids of {len(vocabulary)} tokens have gaps or repetitions")
     return sorted(vocabulary, key=vocabulary.__getitem__)

@@ -15,7 +15,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from .base import Explorable, Fallback, bundle, member, within
+from .base import MAX_STATE, Explorable, Fallback, bundle, member, within
 from .pack import as_array, pack_uints
 
 Head = tuple[int, int]
@@ -57,10 +57,11 @@ class AttentionExplorer(Explorable):
         scores: named (L, H) arrays, or mappings from (layer, head); shade the grid on demand.
         head: the (layer, head) shown first; the first one there is, if None.
         token: the number of the token whose row is shown first; the last one, if None.
+        limit: characters that the maps may take; a page of its own has room for `MAX_PAGE`.
 
     Raises:
-        ValueError: If tokens and maps disagree in length, sentences in their heads, or a row
-            does not sum to 1.
+        ValueError: If tokens and maps disagree in length, sentences in their heads, a row does not
+            sum to 1, or the maps take more than `limit`.
 
     >>> half = [[1.0, 0.0], [0.5, 0.5]]
     >>> view = AttentionExplorer({"to be": (["to", " be"], [[half]])})
@@ -84,6 +85,7 @@ class AttentionExplorer(Explorable):
         *,
         head: Head | None = None,
         token: int | None = None,
+        limit: int = MAX_STATE,
     ) -> None:
         if not maps:
             raise ValueError("got 0 sentences, expected at least 1")
@@ -104,6 +106,7 @@ class AttentionExplorer(Explorable):
                 "labels": [(labels or {}).get(item, "") for item in self._heads],
                 "scores": {n: self._scores(n, values) for n, values in (scores or {}).items()},
             },
+            limit=limit,
             sentence=0,
             head=list(first),
             token=int(within("token", size - 1 if token is None else token, 0, size - 1)),

@@ -88,22 +88,23 @@ class Explorable(anywidget.AnyWidget):
     needs into `data`, and says in `fallback` what a reader without JavaScript gets.
 
     Args:
-        data: what the page must carry; at most `MAX_STATE` characters as JSON.
+        data: what the page must carry.
+        limit: the largest number of characters that the data may take as JSON.
         controls: the first values of the subclass's own traits, such as sliders.
 
     Raises:
-        ValueError: If the data are larger than `MAX_STATE`.
+        ValueError: If the data are larger than `limit`.
     """
 
     _css = style()
     data = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, data: dict[str, Any], **controls: Any) -> None:
+    def __init__(self, data: dict[str, Any], *, limit: int = MAX_STATE, **controls: Any) -> None:
         size = len(json.dumps(data, separators=(",", ":")))
-        if size > MAX_STATE:
+        if size > limit:
             name = type(self).__name__
             raise ValueError(
-                f"{name} would put {size:,} characters into the page, the limit is {MAX_STATE:,}: "
+                f"{name} would put {size:,} characters into the page, the limit is {limit:,}: "
                 "give it fewer or shorter data"
             )
         super().__init__(data=data, **controls)

@@ -7,6 +7,7 @@ import json
 
 from .base import Explorable
 
+MAX_PAGE = 10_000_000  # characters of data that a browser opens from a file without delay
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>

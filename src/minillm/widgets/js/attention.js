@@ -112,8 +112,8 @@ function render({ model, el }) {
     const { tokens } = data.sentences[drawn];
     const look = (token) => () => { hovered = token; update(); };
     const pick = (token) => () => { hovered = null; traits.set({ token }); };
-    const left = tokens.map((token, i) => h("button", { type: "button", class: "xp-query", onclick: pick(i), onfocus: pick(i), onpointerenter: look(i) }, token));
-    const right = tokens.map((token) => h("span", { class: "xp-key" }, h("span", { class: "xp-key-text" }, token), h("span", { class: "xp-key-share" })));
+    const left = tokens.map((token, i) => h("button", { type: "button", class: "xp-query", title: token, onclick: pick(i), onfocus: pick(i), onpointerenter: look(i) }, token));
+    const right = tokens.map((token) => h("span", { class: "xp-key", title: token }, h("span", { class: "xp-key-text" }, token), h("span", { class: "xp-key-share" })));
     const lines = tokens.map((_, i) => tokens.map((__, j) => s("line", { x1: 0, x2: 100, y1: (i + 0.5) * ROW, y2: (j + 0.5) * ROW })));
     const picture = s("svg", { viewBox: `0 0 100 ${tokens.length * ROW}`, preserveAspectRatio: "none", "aria-hidden": "true", style: `height:${tokens.length * ROW}px` }, ...lines.flat());
     links.replaceChildren(h("div", { role: "group", "aria-label": "Tokens that look" }, ...left), picture, h("div", {}, ...right));
