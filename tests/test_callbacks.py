@@ -131,16 +131,15 @@ def stopped_at(losses, **options):
     """The evaluation after which a run with these validation losses ends; None if it does not."""
     stop, history = EarlyStopping(**options), History()
     trainer = SimpleNamespace(history=history)
+    fields = {"tokens": 0, "loss": 9, "lr": 0, "grad_norm": 0, "seconds": 0}
     for number, loss in enumerate(losses, start=1):
-        for step, val_loss in ((2 * number - 1, None), (2 * number, loss)):
-            history.append(Record(step=step, tokens=0, loss=9, lr=0, grad_norm=0, seconds=0,
-                                  val_loss=val_loss))  # fmt: skip
-            try:
-                stop(trainer, history[-1])
-            except StopTraining as stopped:
-                assert val_loss is not None
-                assert f"step {step}: " in str(stopped)
-                return number
+        history.append(Record(step=2 * number - 1, **fields))
+        stop(trainer, history[-1])
+        history.append(Record(step=2 * number, val_loss=loss, **fields))
+        try:
+            stop(trainer, history[-1])
+        except StopTraining:
+            return number
     return None
 
 

@@ -23,8 +23,9 @@ from .artefacts import ARTEFACTS
 from .chat import ChatTemplate
 from .config import ModelConfig
 from .hub import fetch
+from .model_folder import CLASSES, read_model, shipped
 from .models import CausalLM, MaskedLM
-from .tokenizer import BPETokenizer
+from .tokenizer import BPETokenizer, CharTokenizer
 from .transformer import Transformer
 from .weights.convert import Table, convert, load_into
 from .weights.families import bert_table, gpt2_table, llama_gguf_table, llama_table
@@ -57,7 +58,7 @@ class Loaded:
 
     model: Model
     config: ModelConfig
-    tokenizer: BPETokenizer | WordPieceTokenizer | None
+    tokenizer: BPETokenizer | CharTokenizer | WordPieceTokenizer | None
     chat_template: ChatTemplate | None = None
     stop: tuple[int, ...] = ()
 
@@ -70,8 +71,9 @@ def load(
 ) -> Loaded:
     """Load a model by name ("smollm2-135m-instruct", "minilm-l6") or from a local path.
 
-    A path is a GGUF file of a Llama model, or a folder in the Hugging Face layout (config.json and
-    safetensors) of a GPT-2, Llama or BERT model.
+    A path is a GGUF file of a Llama model, a folder in the Hugging Face layout (config.json and
+    safetensors) of a GPT-2, Llama or BERT model, or a folder that `minillm train` or `save_model`
+    wrote. The book's own models are such folders and have names, too.
 
     Args:
         name_or_path: what to load; a name is fetched once and then found in the cache.
@@ -103,6 +105,9 @@ def _find(name_or_path: str | Path) -> Path:
     """The folder or GGUF file that is meant."""
     if str(name_or_path) in MODELS:
         return fetch(str(name_or_path))
+    own = shipped()
+    if str(name_or_path) in own:
+        return own[str(name_or_path)]
     path = Path(name_or_path).expanduser()
     if path.suffix in PICKLES:
         raise ValueError(f"{path.name} is a pickle, which can run any program; use safetensors")
@@ -110,7 +115,8 @@ def _find(name_or_path: str | Path) -> Path:
         return path
     if path.exists():
         raise ValueError(f"{path.name} is neither a folder nor a GGUF file")
-    near = difflib.get_close_matches(str(name_or_path), MODELS, n=1, cutoff=0.3) or MODELS
+    known = (*MODELS, *own)
+    near = difflib.get_close_matches(str(name_or_path), known, n=1, cutoff=0.3) or known
     kind = "is a text, not a model" if str(name_or_path) in ARTEFACTS else "is no model or path"
     raise ValueError(f"{str(name_or_path)!r} {kind}; did you mean {' or '.join(map(repr, near))}?")
 
@@ -163,6 +169,8 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder.name} holds no config.json")
     values = read_json(folder / "config.json")
+    if values.get("model_type") in CLASSES:
+        return _read_own(folder, values, dtype, device)
     source = _tensors(folder)
     family = _family(values.get("model_type"), source)
     config = family.config(Settings(values, "config.json"))
@@ -178,6 +186,15 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
         chat_template=_template(_template_of(folder)),
         stop=_ids(values.get("eos_token_id")),
     )
+
+
+def _read_own(
+    folder: Path, values: dict[str, Any], dtype: torch.dtype, device: torch.device | str | None
+) -> Loaded:
+    model, tokenizer = read_model(folder, values, dtype, device)
+    special = tokenizer.special if isinstance(tokenizer, BPETokenizer) else {}
+    stop = _ids(special.get("<|endoftext|>"))
+    return Loaded(model=model, config=model.config, tokenizer=tokenizer, stop=stop)
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
