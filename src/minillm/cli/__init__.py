@@ -17,6 +17,28 @@ from .conversation import chat
 from .training import train
 
 
+EXAMPLE = """a small example:
+
+  [model]                     # fields of ModelConfig, or preset = "gpt2-small"
+  d_model = 128
+  n_layers = 4
+  n_heads = 4
+  [train]                     # fields of TrainConfig
+  steps = 1000
+  eval_every = 100
+  [data]
+  corpus = "python-docs"      # one of `minillm data`, or files = ["a.txt"]
+  tokenizer = "char"          # or "bytes", "bpe" with vocab_size = 1024, or a file
+  context_length = 128
+  [run]
+  folder = "runs/first"
+  prompt = "The "             # continued every sample_every updates
+
+[data] also takes validation; [run] also takes device, checkpoint_every, keep,
+patience, tensorboard and weights ("float16" or "float32").
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = parser().parse_args(arguments)
@@ -71,7 +93,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _training(command: argparse.ArgumentParser) -> None:
-    command.epilog = "What the file may hold is described in minillm/run_config.py."
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = EXAMPLE
     add = command.add_argument
     add("config", help="a TOML file with the tables [model], [train], [data] and [run]")
     add("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
