@@ -399,10 +399,9 @@ def test_what_cannot_be_stored_is_refused(tmp_path):
     model = CausalLM(ModelConfig(**SMALL))
     with pytest.raises(ValueError, match=r"float16 or float32, not torch\.bfloat16"):
         save_model(tmp_path / "m", model, None, "", dtype=torch.bfloat16)
+    many = CharTokenizer("".join(map(chr, range(301))))
     with pytest.raises(ValueError, match=r"has 301 tokens, the model vocab_size=300"):
-        save_model(tmp_path / "m", model, BPETokenizer.train(TEXT, 301, special=("<a>",)), "") if (
-            BPETokenizer.train(TEXT, 301).vocab_size == 301
-        ) else pytest.fail("the text is too short")
+        save_model(tmp_path / "m", model, many, "")
     with torch.no_grad():
         model.transformer.norm.weight.fill_(70_000.0)
     save_model(tmp_path / "wide", model, None, "")

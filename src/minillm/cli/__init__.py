@@ -16,7 +16,6 @@ from . import commands, texts
 from .conversation import chat
 from .training import train
 
-
 EXAMPLE = """a small example:
 
   [model]                     # fields of ModelConfig, or preset = "gpt2-small"
