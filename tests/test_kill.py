@@ -60,10 +60,11 @@ def numbers(history):
 
 
 def wait_for(process, happened):
-    """Poll without a pause, for a write takes milliseconds; False if the process ended first."""
+    """Poll often, for a write takes milliseconds; False if the process ended first."""
     while process.is_alive():
         if happened():
             return True
+        time.sleep(0.0003)
     return False
 
 
