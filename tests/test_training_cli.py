@@ -211,7 +211,7 @@ MISTAKES = [
     ({"model": {"n_heads": 3}}, "[model] d_model=16 is not a multiple of n_heads=3"),
     ({"model": {"preset": "gpt3"}}, "[model] preset='gpt3' must be one of 'gpt2-small', 'smoll"),
     ({"model": {"causal": False}}, "[model] needs causal=true"),
-    ({"model": {"vocab_size": 3}}, "[model] vocab_size=3, but the data need 17"),
+    ({"model": {"vocab_size": 3}}, "[model] vocab_size=3, but the data need 14"),
     ({"model": {"context_length": 4}}, "[model] context_length=4, but the data need 8"),
     ({"data": {"corpus": "python-docs"}}, "[data] give corpus or files"),
     ({"data": {"tokenizer": "bpe"}}, "[data] vocab_size belongs to tokenizer=\"bpe\""),
