@@ -35,7 +35,8 @@ def server():
     """Makes processes that have torch already."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["minillm.cli"])
+    # Also what every child would import at its start and at the first update of an optimizer.
+    context.set_forkserver_preload(["minillm.cli", "pytest", "torch._dynamo"])
     return context
 
 
