@@ -383,9 +383,15 @@ def test_damaged_folders_are_refused(tmp_path):
         with pytest.raises(ValueError, match=message):
             load(folder)
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text('{"type": "words"}')
-    with pytest.raises(ValueError, match="tokenizer of type 'words'"):
-        load(folder)
+    for content, message in (
+        ('{"type": "words"}', "tokenizer of type 'words'"),
+        ('{"type": ["bpe"]}', r"tokenizer of type \['bpe'\]"),
+        ("[]", "holds no tokenizer"),
+        ("{", "holds no tokenizer"),
+    ):
+        (folder / "tokenizer.json").write_text(content)
+        with pytest.raises(ValueError, match=message):
+            load(folder)
     weights = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(weights[:-1])
     with pytest.raises(ValueError, match="is not a sound safetensors file"):

@@ -169,7 +169,7 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder.name} holds no config.json")
     values = read_json(folder / "config.json")
-    if values.get("model_type") in CLASSES:
+    if values.get("model_type") in tuple(CLASSES):  # what is asked may be a list
         return _read_own(folder, values, dtype, device)
     source = _tensors(folder)
     family = _family(values.get("model_type"), source)

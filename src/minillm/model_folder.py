@@ -130,7 +130,7 @@ def read_tokenizer(path: Path) -> BPETokenizer | CharTokenizer | None:
         kind = json.loads(path.read_text(encoding="utf-8")).get("type")
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{path} holds no tokenizer: {error}") from None
-    if kind not in TOKENIZERS:
+    if kind not in tuple(TOKENIZERS):  # it may be a list
         raise ValueError(
             f"{path} holds a tokenizer of type {kind!r}, not {' or '.join(TOKENIZERS)}"
         )
