@@ -38,6 +38,13 @@ class Record:
     val_loss: float | None = None
 
 
+class StopTraining(Exception):  # noqa: N818 - a wish, not an error
+    """Raised by a callback to end a run early; `Trainer.fit` returns as if it were over.
+
+    Book: chapter "Pretraining".
+    """
+
+
 NAMES = tuple(field.name for field in fields(Record))
 
 

@@ -23,9 +23,10 @@ from .artefacts import ARTEFACTS
 from .chat import ChatTemplate
 from .config import ModelConfig
 from .hub import fetch
+from .model_folder import CLASSES, read_model, shipped
 from .models import CausalLM, MaskedLM, Seq2Seq
 from .remote import from_hub
-from .tokenizer import BPETokenizer
+from .tokenizer import BPETokenizer, CharTokenizer
 from .transformer import Transformer
 from .weights.assemble import assemble
 from .weights.convert import Table, convert
@@ -66,7 +67,7 @@ class Loaded:
 
     model: Model
     config: ModelConfig
-    tokenizer: BPETokenizer | WordPieceTokenizer | None
+    tokenizer: BPETokenizer | CharTokenizer | WordPieceTokenizer | None
     chat_template: ChatTemplate | None = None
     stop: tuple[int, ...] = ()
 
@@ -79,9 +80,11 @@ def load(
 ) -> Loaded:
     """Load a model by name ("smollm2-135m-instruct", "minilm-l6") or from a local path.
 
-    A path is a GGUF file of a Llama model, or a folder in the Hugging Face layout (config.json and
-    safetensors) of a GPT-2, Llama, BERT or BART model. "hf:owner/name" is such a folder on the
-    Hugging Face hub, "hf:owner/name@revision" at a commit, a tag or a branch (see `from_hub`).
+    A path is a GGUF file of a Llama model, a folder in the Hugging Face layout (config.json and
+    safetensors) of a GPT-2, Llama, BERT or BART model, or a folder that `minillm train` or
+    `save_model` wrote. The book's own models are such folders and have names, too.
+    "hf:owner/name" is a folder on the Hugging Face hub, "hf:owner/name@revision" at a commit, a tag
+    or a branch (see `from_hub`).
 
     Args:
         name_or_path: what to load; a name is fetched once and then found in the cache.
@@ -120,6 +123,9 @@ def locate(name_or_path: str | Path) -> Path:
     """
     if str(name_or_path) in MODELS:
         return fetch(str(name_or_path))
+    own = shipped()
+    if str(name_or_path) in own:
+        return own[str(name_or_path)]
     if str(name_or_path).startswith(HUB):
         repo, _, revision = str(name_or_path).removeprefix(HUB).partition("@")
         return from_hub(repo, revision=revision or "main")
@@ -130,7 +136,8 @@ def locate(name_or_path: str | Path) -> Path:
         return path
     if path.exists():
         raise ValueError(f"{path.name} is neither a folder nor a GGUF file")
-    near = difflib.get_close_matches(str(name_or_path), MODELS, n=1, cutoff=0.3) or MODELS
+    known = (*MODELS, *own)
+    near = difflib.get_close_matches(str(name_or_path), known, n=1, cutoff=0.3) or known
     kind = "is a text, not a model" if str(name_or_path) in ARTEFACTS else "is no model or path"
     raise ValueError(f"{str(name_or_path)!r} {kind}; did you mean {' or '.join(map(repr, near))}?")
 
@@ -184,6 +191,8 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder.name} holds no config.json")
     values = read_json(folder / "config.json")
+    if values.get("model_type") in tuple(CLASSES):  # what is asked may be a list
+        return _read_own(folder, values, dtype, device)
     source = folder_tensors(folder)
     family = _family(values.get("model_type"), source)
     config = family.config(Settings(values, "config.json"))
@@ -199,6 +208,15 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
         chat_template=_template(_template_of(folder)),
         stop=_ids(values.get("eos_token_id")),
     )
+
+
+def _read_own(
+    folder: Path, values: dict[str, Any], dtype: torch.dtype, device: torch.device | str | None
+) -> Loaded:
+    model, tokenizer = read_model(folder, values, dtype, device)
+    special = tokenizer.special if isinstance(tokenizer, BPETokenizer) else {}
+    stop = _ids(special.get("<|endoftext|>"))
+    return Loaded(model=model, config=model.config, tokenizer=tokenizer, stop=stop)
 
 
 def _template_of(folder: Path) -> Any:

@@ -1,8 +1,9 @@
-"""The command line: try a real model before reading about it.
+"""The command line: try a real model before reading about it, and train one of your own.
 
-`minillm models`, `fetch`, `generate`, `chat`, `perplexity`, `inspect` and `attention`. What a user
-got wrong is one line on standard error and exit code 1; a wrong option is argparse's exit code 2;
-Ctrl-C is 130, as in every shell tool. Book: appendix "Environment".
+`minillm models`, `fetch`, `generate`, `chat`, `perplexity`, `inspect` and `attention` use a model;
+`train`, `tokenizer train` and `data` make one. What a user got wrong is one line on standard error
+and exit code 1; a wrong option is argparse's exit code 2; Ctrl-C is 130, as in every shell tool.
+Book: appendix "Environment".
 """
 
 from __future__ import annotations
@@ -11,8 +12,30 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from . import commands
+from . import commands, texts
 from .conversation import chat
+from .training import train
+
+EXAMPLE = """a small example:
+
+  [model]                     # fields of ModelConfig, or preset = "gpt2-small"
+  d_model = 128
+  n_layers = 4
+  n_heads = 4
+  [train]                     # fields of TrainConfig
+  steps = 1000
+  eval_every = 100
+  [data]
+  corpus = "python-docs"      # one of `minillm data`, or files = ["a.txt"]
+  tokenizer = "char"          # or "bytes", "bpe" with vocab_size = 1024, or a file
+  context_length = 128
+  [run]
+  folder = "runs/first"
+  prompt = "The "             # continued every sample_every updates
+
+[data] also takes validation; [run] also takes device, checkpoint_every, keep,
+patience, tensorboard and weights ("float16" or "float32").
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         sys.stderr.write(f"minillm: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
+    except KeyboardInterrupt as stopped:
+        sys.stderr.write(f"minillm: {stopped}\n" if stopped.args else "\n")
         return 130
     return 0
 
@@ -32,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the whole grammar of the command line."""
     top = argparse.ArgumentParser(
-        prog="minillm", description="Run and inspect the models of Inside Large Language Models."
+        prog="minillm",
+        description="Run, inspect and train the models of Inside Large Language Models.",
     )
     sub = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -61,7 +85,37 @@ def parser() -> argparse.ArgumentParser:
     _model(attention)
     attention.add_argument("text", help="one or two sentences")
     attention.add_argument("--out", default="attention.html", help="the page to write")
+    _training(command("train", train, "train a language model as a TOML file says"))
+    _data(command("data", texts.data, "show a corpus: its card and some of its text"))
+    _tokenizer(command("tokenizer", texts.train_tokenizer, "make a tokenizer"))
     return top
+
+
+def _training(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = EXAMPLE
+    add = command.add_argument
+    add("config", help="a TOML file with the tables [model], [train], [data] and [run]")
+    add("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
+    add("--device", help="cpu, cuda, mps or auto; instead of the one in the file")
+    change = "change one value, as in train.lr=1e-3; may be given again"
+    add("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help=change)
+
+
+def _data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", nargs="?", help="a corpus; without it all are listed")
+    command.add_argument("--samples", type=int, default=3, help="how many pieces of text to show")
+
+
+def _tokenizer(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    text = "learn the merges of byte-pair encoding from a text"
+    learn = actions.add_parser("train", help=text, description=text)
+    learn.add_argument("text", help="a name from `minillm data`, or a UTF-8 text file")
+    learn.add_argument("--vocab-size", type=int, required=True, help="tokens, 256 bytes included")
+    learn.add_argument("--out", required=True, help="the JSON file to write")
+    special = "a special token, which gets one of the last ids; may be given again"
+    learn.add_argument("--special", action="append", default=[], metavar="TOKEN", help=special)
 
 
 def _model(command: argparse.ArgumentParser) -> None:

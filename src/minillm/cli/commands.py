@@ -20,11 +20,12 @@ from ..load import HUB, Loaded, load, locate
 from ..models import CausalLM, Seq2Seq
 from ..sampling import Sampling
 from ..state import LanguageModel
-from ..tokenizer import BPETokenizer
+from ..tokenizer import BPETokenizer, CharTokenizer
 from ..tracing import attention_maps
 from ..wordpiece import WordPieceTokenizer
 
 Command = Callable[[argparse.Namespace], None]
+TextTokenizer = BPETokenizer | CharTokenizer
 
 
 def say(text: str) -> None:
@@ -49,7 +50,7 @@ def fetch(options: argparse.Namespace) -> None:
         say(f"{path}\n")
 
 
-def causal(name: str) -> tuple[CausalLM, BPETokenizer, Loaded]:
+def causal(name: str) -> tuple[CausalLM, TextTokenizer, Loaded]:
     """Load a model that can write, with its tokenizer.
 
     Raises:
@@ -58,7 +59,7 @@ def causal(name: str) -> tuple[CausalLM, BPETokenizer, Loaded]:
     loaded = load(name)
     if not isinstance(loaded.model, CausalLM):
         raise ValueError(f"{name} is a {type(loaded.model).__name__}, which cannot write text")
-    if not isinstance(loaded.tokenizer, BPETokenizer):
+    if not isinstance(loaded.tokenizer, TextTokenizer):
         raise ValueError(f"{name} has no tokenizer beside its weights")
     return loaded.model, loaded.tokenizer, loaded
 
@@ -66,7 +67,7 @@ def causal(name: str) -> tuple[CausalLM, BPETokenizer, Loaded]:
 def pieces(
     loaded: Loaded,
     model: LanguageModel,
-    tokenizer: BPETokenizer,
+    tokenizer: TextTokenizer,
     ids: list[int],
     o: argparse.Namespace,
 ) -> Iterator[str]:
@@ -146,10 +147,11 @@ def _groups(model: torch.nn.Module) -> Iterator[tuple[str, int, str]]:
         yield times + name, sum(t.numel() for t in tensors), shape
 
 
-def shown(tokenizer: BPETokenizer | WordPieceTokenizer, token: int) -> str:
+def shown(tokenizer: TextTokenizer | WordPieceTokenizer, token: int) -> str:
     """A token as a reader should see it: a piece of WordPiece by its name, also [CLS]."""
-    piece = tokenizer.tokens[token]
-    return piece if isinstance(piece, str) else tokenizer.decode([token])
+    if isinstance(tokenizer, WordPieceTokenizer):
+        return tokenizer.tokens[token]
+    return tokenizer.decode([token])
 
 
 def attention(options: argparse.Namespace) -> None:

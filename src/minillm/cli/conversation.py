@@ -24,6 +24,8 @@ def chat(options: argparse.Namespace) -> None:
     model, tokenizer, loaded = causal(options.model)
     if loaded.chat_template is None:
         raise ValueError(f"{options.model} has no chat template: use `minillm generate`")
+    if not isinstance(tokenizer, BPETokenizer):
+        raise ValueError(f"{options.model} has characters for tokens, and no marks for a chat")
     context, new = model.config.context_length, options.max_new_tokens
     if new >= context:
         raise ValueError(f"--max-new-tokens {new} leaves no room in a context of {context}")

@@ -5,6 +5,7 @@ chapter can add to them; none shows anything by itself.
 """
 
 from .curves import history, reliability, runs
+from .live import LivePlot
 from .maps import attention, attention_grid, confusion
 from .style import COLORS, GRID, INK, PAPER, page_ramp, use_book_style
 from .text import bars, distribution, surprisal
@@ -14,6 +15,7 @@ __all__ = [
     "GRID",
     "INK",
     "PAPER",
+    "LivePlot",
     "attention",
     "attention_grid",
     "bars",

@@ -1,0 +1,85 @@
+"""`minillm train`: a run that can be stopped, and says what happened when it stops itself."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from contextlib import suppress
+from types import FrameType
+
+from ..checkpoint import list_checkpoints
+from ..history import Record, StopTraining
+from ..run_config import read_run_config
+from ..trainer import Trainer
+from ..training_run import TrainingRun
+from .commands import say
+
+
+class Interrupt:
+    """A callback by which Ctrl-C ends a run between two updates, with a checkpoint.
+
+    In the middle of an update some weights would be new and others old. A second Ctrl-C does not
+    wait.
+
+    Args:
+        run: what to save.
+    """
+
+    def __init__(self, run: TrainingRun) -> None:
+        self.run, self.asked = run, False
+
+    def ask(self, _signal: int, _frame: FrameType | None) -> None:
+        """Handle the signal: stop after this update, or at once if asked again."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __call__(self, trainer: Trainer, record: Record) -> None:
+        """Save and stop, if asked.
+
+        Raises:
+            KeyboardInterrupt: With a message for the user.
+        """
+        if self.asked:
+            path = self.run.save()
+            raise KeyboardInterrupt(
+                f"stopped after step {record.step} of {trainer.config.steps}, saved {path}; "
+                "--resume goes on"
+            )
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train as a file says, and leave a folder that `minillm generate` can use.
+
+    Raises:
+        ValueError: If the config, the data or the folder are wrong.
+        RuntimeError: If the loss is no longer a number.
+        OSError: If a file cannot be read or written.
+    """
+    device = [f"run.device={options.device}"] if options.device else []
+    run = TrainingRun(
+        read_run_config(options.config, changes=[*options.set, *device]), resume=options.resume
+    )
+    if options.resume:
+        say(f"{run.folder}: going on after step {run.trainer.step}\n")
+    _fit(run)
+    run.finish()
+    last = run.trainer.history[-1]
+    say(f"{run.folder}: {last.step} updates, loss {last.loss:.3f}\n")
+    say(f'minillm generate {run.folder} "..." lets it write\n')
+
+
+def _fit(run: TrainingRun) -> None:
+    interrupt = Interrupt(run)
+    run.trainer.callbacks += (interrupt,)
+    before = signal.signal(signal.SIGINT, interrupt.ask)
+    try:
+        with suppress(StopTraining):
+            run.trainer.fit()
+    except FloatingPointError as error:
+        kept = list_checkpoints(run.checkpoints)
+        good = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
+        raise RuntimeError(f"{error}; {good}") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+        run.close()

@@ -1,0 +1,222 @@
+"""A run in a folder: everything that `minillm train` builds, writes and takes up again.
+
+| in the folder           | written                                              |
+|-------------------------|------------------------------------------------------|
+| config.toml             | at the start: the config with its changes            |
+| tokenizer.json          | at the start                                         |
+| checkpoints/step-….pt   | now and then; the latest stay                        |
+| history.jsonl           | with each checkpoint                                 |
+| tensorboard/            | all the time, if asked for                           |
+| config.json, README.md, model.safetensors | at the end: a folder that `load` reads |
+
+Book: chapter "Pretraining".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from . import callbacks
+from .callbacks.due import due
+from .catalogue import Texts, corpus_texts, file_texts
+from .checkpoint import checkpoint_path, list_checkpoints
+from .data import TokenWindows
+from .device import best_device
+from .history import Record
+from .model_folder import read_tokenizer, save_model, write_whole
+from .models import CausalLM
+from .run_card import run_card
+from .run_config import RunConfig, read_run_config, require_same_run, to_toml
+from .tokenizer import BPETokenizer, CharTokenizer
+from .trainer import Callback, Trainer
+
+TextTokenizer = BPETokenizer | CharTokenizer
+
+
+class TrainingRun:
+    """A run and its folder, ready to go on.
+
+    Args:
+        config: what to do.
+        resume: go on in a folder that holds this run; without it the folder must be empty.
+
+    Attributes:
+        trainer: with model, data, history and the step that was reached.
+        tokenizer: what made the ids.
+
+    Raises:
+        ValueError: If the folder holds another run, or one and `resume` is False; if text,
+            tokenizer and model do not fit each other.
+        OSError: If a file cannot be read or written.
+
+    Book: chapter "Pretraining".
+    """
+
+    def __init__(self, config: RunConfig, *, resume: bool = False) -> None:
+        self.config, self.folder = config, Path(config.run.folder)
+        device = find_device(config.run.device)
+        _check_folder(self.folder, config, resume=resume)
+        self.texts = load_texts(config)
+        self.tokenizer = read_tokenizer(self.folder / "tokenizer.json") or make_tokenizer(
+            config, [self.texts.train, self.texts.validation]
+        )
+        torch.manual_seed(config.train.seed)
+        model_config = config.model_config(self.tokenizer.vocab_size)
+        _check_prompt(self.tokenizer, config.run.prompt, model_config.context_length)
+        train, validation = self._windows()
+        self.model = CausalLM(model_config).to(device)
+        self.progress = callbacks.Progress()
+        self.board = self._board()
+        self.trainer = Trainer(
+            self.model, config.train, train, val_data=validation, callbacks=self._callbacks()
+        )
+        if list_checkpoints(self.checkpoints):
+            self.trainer.resume(self.checkpoints)
+        self._write_beginning()
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.folder / "checkpoints"
+
+    def save(self) -> Path:
+        """Write a checkpoint of the present step, and the history."""
+        path = checkpoint_path(self.checkpoints, self.trainer.step)
+        self.trainer.save(path)
+        write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
+        return path
+
+    def finish(self) -> None:
+        """Write the final model, its card and the history."""
+        write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
+        dtype = torch.float16 if self.config.run.weights == "float16" else torch.float32
+        card = run_card(self.config, self.model, self.trainer.history, self.texts.origin)
+        save_model(self.folder, self.model, self.tokenizer, card, dtype=dtype)
+
+    def close(self) -> None:
+        """End the progress bar and the event file, whatever happened."""
+        self.progress.close()
+        if self.board is not None:
+            self.board.close()
+
+    def _windows(self) -> tuple[TokenWindows, TokenWindows | None]:
+        data, seed = self.config.data, self.config.train.seed
+        ids = self.tokenizer.encode(self.texts.train)
+        train = TokenWindows(ids, data.context_length, seed=seed)
+        if not self.config.train.eval_every:
+            return train, None
+        held = self.tokenizer.encode(self.texts.validation)
+        try:
+            return train, TokenWindows(held, data.context_length).sequential()
+        except ValueError as error:
+            raise ValueError(f"for validation {error}") from None
+
+    def _board(self) -> callbacks.TensorBoard | None:
+        wanted = self.config.run.tensorboard
+        return callbacks.TensorBoard(self.folder / "tensorboard") if wanted else None
+
+    def _write_beginning(self) -> None:
+        """Only now is it known that the run can begin: a wrong config leaves no folder behind."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        for left_over in self.checkpoints.glob(".*.tmp"):  # of a run that was killed
+            left_over.unlink()
+        write_whole(self.folder / "tokenizer.json", self.tokenizer.save)
+        text = to_toml(self.config.tables)
+        write_whole(self.folder / "config.toml", lambda p: p.write_text(text, encoding="utf-8"))
+
+    def _callbacks(self) -> list[Callback]:
+        run, every = self.config.run, self.config.run.checkpoint_every
+        made: list[Callback] = [self.progress]
+        if run.prompt:
+            made.append(callbacks.SampleText(self.tokenizer, run.prompt, every=run.sample_every))
+        if self.board is not None:
+            made.append(self.board)
+        made.append(callbacks.Checkpoint(self.checkpoints, every=every, keep=run.keep))
+        made.append(self._write_history)
+        if run.patience is not None:
+            made.append(callbacks.EarlyStopping(patience=run.patience))
+        return made
+
+    def _write_history(self, trainer: Trainer, record: Record) -> None:
+        if due(record.step, self.config.run.checkpoint_every, trainer.config.steps):
+            write_whole(self.folder / "history.jsonl", trainer.history.to_jsonl)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of this name, "auto" for the fastest, after a try.
+
+    Raises:
+        ValueError: If there is no such device here.
+
+    Example:
+        >>> find_device("cpu")
+        device(type='cpu')
+
+    Book: chapter "Pretraining".
+    """
+    if name == "auto":
+        return best_device()
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
+
+
+def load_texts(config: RunConfig) -> Texts:
+    """The text that a config names.
+
+    Raises:
+        ValueError: If there is none, or it is not UTF-8.
+
+    Book: chapter "Pretraining".
+    """
+    data = config.data
+    if data.corpus is not None:
+        return corpus_texts(data.corpus)
+    return file_texts(data.files, share=data.validation if config.train.eval_every else 0.0)
+
+
+def make_tokenizer(config: RunConfig, texts: Sequence[str]) -> TextTokenizer:
+    """The tokenizer that a config names; characters and merges are learnt from the texts.
+
+    Raises:
+        ValueError: If the vocabulary is too small, or a file holds no tokenizer.
+
+    Book: chapter "From text to tokens".
+    """
+    kind, size = config.data.tokenizer, config.data.vocab_size
+    if kind == "char":
+        return CharTokenizer("".join(texts))
+    if kind in ("bytes", "bpe"):
+        return BPETokenizer.train(texts[0] if kind == "bpe" else "", size or 256)
+    found = read_tokenizer(Path(kind))
+    if found is None:
+        raise ValueError(f"tokenizer {kind!r} is neither char, bytes, bpe nor a file")
+    return found
+
+
+def _check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
+    """A new run wants an empty folder, a resumed one a folder that holds the same run."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"[run] folder={config.run.folder!r} is a file")
+    if not resume:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ValueError(f"{folder} is not empty; --resume goes on with the run in it")
+        return
+    if not (folder / "config.toml").is_file():
+        raise ValueError(f"{folder} holds no run that could be resumed: no config.toml")
+    require_same_run(read_run_config(folder / "config.toml"), config)
+
+
+def _check_prompt(tokenizer: TextTokenizer, prompt: str, context_length: int) -> None:
+    """Better now than at the first sample."""
+    try:
+        length = len(tokenizer.encode(prompt))
+    except ValueError as error:
+        raise ValueError(f"[run] prompt: {error}") from None
+    if length > context_length:
+        raise ValueError(f"[run] prompt has {length} tokens, context_length={context_length}")
