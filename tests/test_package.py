@@ -13,10 +13,13 @@ import minillm
 ROOT = Path(minillm.__file__).parent
 LAYERS = [
     {"config", "tokenizer", "ngram", "data", "artefacts", "device", "verses", "source", "results"},
-    {"hub", "norm", "ffn", "position", "state", "chat", "wordpiece", "counting", "muon", "history"},
+    {"hub", "norm", "ffn", "position", "state", "chat", "wordpiece", "counting", "history", "ema"},
+    {"parallel"},
+    {"muon"},
     {"attention", "recurrent", "corpora", "sampling", "objectives", "evaluation", "train_config"},
-    {"transformer", "optim", "checkpoint", "generate", "beam"},
-    {"models", "trainer"},
+    {"transformer", "optim", "checkpoint", "generate", "beam", "distributed"},
+    {"models", "runs"},
+    {"trainer", "shards"},
     {"weights", "sentences", "tracing", "callbacks"},
     {"load"},
     {"plot", "widgets"},

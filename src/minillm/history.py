@@ -13,6 +13,13 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 
+class StopTraining(Exception):  # noqa: N818 - a request, not an error
+    """Raised by a callback to end a run early.
+
+    Book: chapter "Pretraining".
+    """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """What happened in one update.
