@@ -45,6 +45,7 @@ class Trainer:
     Args:
         model: on the device it is to be trained on.
         config: how to train.
+        config: how to train.
         data: gives the batch of every step.
         loss: the sum of losses over a batch's targets, and their number.
         val_data: for `evaluate`, which uses its batches 0, 1, … every time.
@@ -86,8 +87,7 @@ class Trainer:
         self.optimizer = make_optimizer(model, config)
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self._trained = Trained(model, self.optimizer, self.average)
-        self.step = 0
-        self.history = History()
+        self.step, self.history = 0, History()
 
     @property
     def device(self) -> torch.device:
@@ -233,7 +233,7 @@ class Trainer:
         self.step += 1
         last = self.history[-1] if self.history else None
         every = self.config.eval_every
-        due = bool(every) and (self.step % every == 0 or self.step == self.config.steps)
+        due = every > 0 and (self.step % every == 0 or self.step == self.config.steps)
         record = Record(
             step=self.step,
             tokens=count + (last.tokens if last else 0),
