@@ -96,7 +96,7 @@ class Sharded(Replicated):
         for blocks in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
             for block in blocks:
                 fully_shard(block, mesh=mesh)
-        # Also the outermost slices apart again after a pass: an evaluation is followed by no backward.
+        # The outermost slices come apart too: after an evaluation no backward pass does it.
         return cast(nn.Module, fully_shard(model, mesh=mesh, reshard_after_forward=True))
 
     def pausing(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:
