@@ -1,4 +1,4 @@
-"""What training changes, and how it gets to disk and back: as one safe file, or as a folder.
+"""How a run gets to disk and back: as one safe file, or as a folder.
 
 A process that has the whole model writes one file (see `checkpoint`). Where every process has only
 a slice, each writes its own into a folder (see `shards`). Either is read by one process or many.
@@ -7,13 +7,12 @@ Chapter "Pretraining".
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .checkpoint import (
     PLAIN,
@@ -22,33 +21,11 @@ from .checkpoint import (
     require_same,
     save_checkpoint,
 )
-from .ema import WeightAverage
 from .history import History
 from .optim import parts_of
 from .parallel import Parallel, sliced_like
 from .train_config import TrainConfig
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Everything large that an update changes.
-
-    Args:
-        model: its parameters may be slices (FSDP2).
-        optimizer: with its memory of gradients.
-        average: averaged weights, if the run keeps them.
-
-    Book: chapter "Pretraining".
-    """
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    average: WeightAverage | None
-
-    @property
-    def averages(self) -> dict[str, Tensor]:
-        """The averaged weights by name; none if the run does not keep them."""
-        return {} if self.average is None else self.average.weights
+from .trained import Trained
 
 
 def describe(

@@ -24,7 +24,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from .checkpoint import PLAIN, remove_checkpoint, save_checkpoint, sync_folder
 from .optim import Together, parts_of
 from .parallel import Parallel
-from .runs import Trained
+from .trained import Trained
 
 
 def save_shards(plain: dict[str, Any], trained: Trained, path: Path, parallel: Parallel) -> None:

@@ -26,8 +26,9 @@ from .history import History, Record, StopTraining
 from .objectives import count_targets, lm_loss
 from .optim import learning_rate_factor, make_optimizer
 from .parallel import Parallel, whole
-from .runs import Trained, describe, load_run, read_description, save_run
+from .runs import describe, load_run, read_description, save_run
 from .train_config import TrainConfig
+from .trained import Trained
 
 Loss = Callable[[nn.Module, Batch], tuple[Tensor, int]]
 
@@ -161,9 +162,7 @@ class Trainer:
         return nullcontext() if self.average is None else self.average.applied()
 
     def save(self, path: str | Path) -> None:
-        """Write everything that `resume` needs, all or nothing: a file, or with FSDP2 a folder.
-
-        Every rank has to call it.
+        """With all ranks, write what `resume` needs, all or nothing: a file; with FSDP2 a folder.
 
         Raises:
             OSError: If it cannot be written; a file that was there stays as it was.
