@@ -101,6 +101,7 @@ def table(runs: list[dict[str, Any]]) -> str:
     lines = [f"{'recipe':36} seeds  steps  seconds  ratio   loss"]
     for name, found in by_name.items():
         twins = [r for r in by_name["reference"] if r["seed"] in [f["seed"] for f in found]]
+        twins = twins or by_name["reference"]
         seconds, base = (sum(r["cpu_seconds"] for r in rs) / len(rs) for rs in (found, twins))
         loss = sum(r["val_loss"] for r in found) / len(found)
         ratio = f"{seconds:8.1f}  {seconds / base:5.3f}"
@@ -132,7 +133,8 @@ def main() -> None:
             }  # fmt: skip
             OUT.parent.mkdir(exist_ok=True)
             OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(table(runs))
+    if any(run["name"] == "reference" for run in runs):
+        print(table(runs))
 
 
 if __name__ == "__main__":
