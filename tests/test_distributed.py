@@ -58,7 +58,8 @@ def one():
 def assert_same(got, expected, tolerance):
     assert got["tokens"] == expected["tokens"]
     for name in ("loss", "grad_norm", "val_loss"):
-        assert got[name] == pytest.approx(expected[name], abs=tolerance), name
+        wider = 10 if name == "grad_norm" and tolerance == MUON else 1
+        assert got[name] == pytest.approx(expected[name], abs=wider * tolerance), name
 
 
 @pytest.mark.parametrize("mode", ["ddp", "fsdp"])
