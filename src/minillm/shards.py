@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def load_shards(trained: Trained, path: Path) -> None:
     content = _by_name(trained)
     alone = not torch.distributed.is_initialized()
     try:
-        load(content, checkpoint_id=path, no_dist=alone)
+        with warnings.catch_warnings():  # that one process reads alone is intended
+            warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
+            load(content, checkpoint_id=path, no_dist=alone)
     except (CheckpointException, RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} is damaged or does not fit this model: {error}") from error
     set_state_dict(
