@@ -23,7 +23,7 @@ def test_round_trip_in_a_new_folder(tmp_path):
     save_checkpoint(CONTENT, path)
     content = load_checkpoint(path)
     assert torch.equal(content.pop("weights"), CONTENT["weights"])
-    assert content == {"format": 1, "step": 3, "nested": CONTENT["nested"]}
+    assert content == {"format": 2, "step": 3, "nested": CONTENT["nested"]}
     assert [p.name for p in path.parent.iterdir()] == ["run.pt"]
 
 
@@ -79,17 +79,17 @@ class Evil:
 @pytest.mark.parametrize("write", [torch.save, lambda c, path: path.write_bytes(pickle.dumps(c))])
 def test_a_file_with_code_is_refused(tmp_path, write, capfd):
     path = tmp_path / "run.pt"
-    write({"format": 1, "evil": Evil()}, path)
+    write({"format": 2, "evil": Evil()}, path)
     with pytest.raises(ValueError, match="is no checkpoint"):
         load_checkpoint(path)
     assert "never run" not in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("content", [{"format": 2}, {"step": 1}, [1, 2]])
+@pytest.mark.parametrize("content", [{"format": 1}, {"step": 1}, [1, 2]])
 def test_another_format_is_refused(tmp_path, content):
     path = tmp_path / "run.pt"
     torch.save(content, path)
-    with pytest.raises(ValueError, match=r"has checkpoint format (2|None), this package reads 1"):
+    with pytest.raises(ValueError, match=r"has checkpoint format (1|None), this package reads 2"):
         load_checkpoint(path)
 
 

@@ -54,6 +54,10 @@ def test_init_by_table(causal_config):
             assert not p.any(), name
         elif "norm" in name:
             assert (p == 1).all(), name
+    init_weights(model, into_stream=0.0)
+    assert block.attention.q_proj.weight.any()
+    assert not block.attention.o_proj.weight.any()
+    assert not block.ffn.down_proj.weight.any()
 
 
 def test_init_leaves_sinusoids_alone():

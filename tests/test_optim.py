@@ -171,3 +171,22 @@ def test_minimises_a_bowl():
             optimizer.step()
             optimizer.zero_grad()
         assert loss.item() < first / 5
+
+
+def test_adamw_is_fused_and_equals_the_plain_one():
+    torch.manual_seed(0)
+    fused, plain = nn.Linear(5, 3), nn.Linear(5, 3)
+    plain.load_state_dict(fused.state_dict())
+    ours = make_optimizer(fused, TrainConfig(steps=9, lr=1e-2))
+    assert ours.defaults["fused"]
+    theirs = torch.optim.AdamW(
+        decay_groups(list(plain.parameters()), 0.1), lr=1e-2, betas=(0.9, 0.95), fused=False
+    )
+    for _ in range(20):
+        x = torch.randn(4, 5)
+        for model, optimizer in ((fused, ours), (plain, theirs)):
+            optimizer.zero_grad()
+            model(x).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(fused.weight, plain.weight)
+    torch.testing.assert_close(fused.bias, plain.bias)

@@ -12,32 +12,26 @@ import minillm
 
 ROOT = Path(minillm.__file__).parent
 LAYERS = [
-    {
-        "config",
-        "tokenizer",
-        "ngram",
-        "data",
-        "artefacts",
-        "device",
-        "verses",
-        "source",
-        "results",
-        "int8",
-        "linear",
-        "table_check",
-    },
-    {"hub", "norm", "ffn", "position", "state", "chat", "wordpiece", "counting", "muon", "history"},
-    {"attention", "recurrent", "corpora", "sampling", "objectives", "evaluation", "train_config"},
-    {"transformer", "optim", "checkpoint", "generate", "beam", "stories", "remote"},
-    {"models", "trainer"},
-    {"weights", "classifier", "tracing", "callbacks", "prefix"},
-    {"sentences", "model_folder", "catalogue"},
-    {"load", "run_config"},
-    {"run_card"},
-    {"training_run"},
-    {"plot", "widgets"},
-    {"cli"},
-    {"__init__", "__main__"},
+    set(names.split())
+    for names in (
+        "config tokenizer ngram data artefacts device verses source results int8 linear",
+        "table_check hub norm ffn position state chat wordpiece counting history ema",
+        "parallel trained",
+        "muon",
+        "attention recurrent corpora sampling objectives evaluation train_config",
+        "transformer optim checkpoint generate beam distributed stories remote",
+        "models shards",
+        "runs",
+        "trainer",
+        "weights classifier tracing callbacks prefix",
+        "sentences model_folder catalogue",
+        "load run_config",
+        "run_card",
+        "training_run",
+        "plot widgets",
+        "cli",
+        "__init__ __main__",
+    )
 ]
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -23,6 +23,8 @@ from minillm.train_config import TrainConfig
         ("clip_norm", 0.0),
         ("weight_decay", -0.1),
         ("min_lr_ratio", -0.1),
+        ("ema_decay", 0.0),
+        ("ema_decay", 1.0),
         ("precision", "float16"),
         ("optimizer", "sgd"),
         ("schedule", "exponential"),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from minillm.callbacks import Checkpoint, SampleText
 from minillm.checkpoint import list_checkpoints
 from minillm.config import ModelConfig
 from minillm.data import IGNORE, Batch
+from minillm.history import StopTraining
 from minillm.models import CausalLM
 from minillm.objectives import lm_loss
 from minillm.train_config import TrainConfig
@@ -155,6 +157,54 @@ def test_bfloat16_is_close_and_the_weights_stay_float32():
     assert rough.column("loss") != exact.column("loss")
     assert rough.column("loss") == pytest.approx(exact.column("loss"), abs=0.05)
     assert {p.dtype for p in trainer.model.parameters()} == {torch.float32}
+
+
+def test_a_compiled_forward_pass_gives_the_same_run(monkeypatch, tmp_path):
+    # All of torch.compile but the C++ compiler, which would take a minute.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    plain = new_trainer(*no_dropout(), val_data=Pairs(seed=7))
+    compiled = new_trainer(*no_dropout(compile=True), val_data=Pairs(seed=7))
+    assert compiled._forward is not compiled.model
+    assert compiled.fit(5).column("loss") == pytest.approx(plain.fit(5).column("loss"), abs=1e-5)
+    assert compiled.evaluate() == pytest.approx(plain.evaluate(), abs=1e-5)
+    assert list(compiled.model.state_dict()) == list(plain.model.state_dict())
+    compiled.save(tmp_path / "run.pt")
+    assert not any("_orig_mod" in key for key in torch.load(tmp_path / "run.pt")["model"])
+
+
+# --- averaged weights
+def test_the_average_is_the_recursion_and_evaluation_measures_it():
+    config, model_config = no_dropout(ema_decay=0.5, eval_batches=1)
+    trainer = new_trainer(config, model_config, val_data=Pairs(seed=7))
+    name, p = next(iter(trainer.model.named_parameters()))
+    expected = p.detach().clone()
+    for step in range(12):
+        trainer.train_step()
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * p.detach()
+        torch.testing.assert_close(trainer.average.weights[name], expected)
+    last = p.detach().clone()
+    total, count = None, None
+    with trainer.averaged():
+        torch.testing.assert_close(p.detach(), expected)
+        trainer.model.eval()
+        with torch.no_grad():
+            total, count = lm_loss(trainer.model, Pairs(seed=7).batch(0, 8))
+    assert torch.equal(p.detach(), last)
+    assert trainer.evaluate() == pytest.approx(total.item() / count)
+
+
+def test_the_average_is_in_the_checkpoint(tmp_path):
+    config, model_config = no_dropout(ema_decay=0.9)
+    whole = new_trainer(config, model_config)
+    whole.fit(10)
+    whole.save(tmp_path / "run.pt")
+    again = new_trainer(config, model_config, seed=99)
+    again.resume(tmp_path / "run.pt")
+    whole.fit()
+    again.fit()
+    for name, weight in whole.average.weights.items():
+        assert torch.equal(weight, again.average.weights[name])
 
 
 # --- evaluation
@@ -368,6 +418,16 @@ def test_callbacks_are_called_once_a_record_in_order():
     )
     trainer.fit(2)
     assert calls == [("a", 1, 1, 1), ("b", 1), ("a", 2, 2, 2), ("b", 2)]
+
+
+def test_a_callback_may_end_the_run():
+    def stop(_, record):
+        if record.step == 3:
+            raise StopTraining
+
+    trainer = new_trainer(callbacks=[stop])
+    assert trainer.fit().steps("loss") == [1, 2, 3]
+    assert len(trainer.fit(2)) == 5  # asked again, it goes on
 
 
 def test_the_run_is_the_same_with_and_without_callbacks(tmp_path):

@@ -3,7 +3,8 @@
 A checkpoint is written beside its place, forced to disk, and then renamed, which the operating
 system does at once or not at all; whoever is killed in between leaves the last good file. It holds
 tensors and plain values only and is read with `weights_only=True`, so that a file from a stranger
-cannot run code. Chapter "Pretraining".
+cannot run code. Runs whose model is spread over processes are folders, see `shards`.
+Chapter "Pretraining".
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import zipfile
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -18,9 +20,11 @@ from typing import Any
 
 import torch
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; raised whenever an old reader would misread a new file."""
 PREFIX = "step-"
+PLAIN = "run.pt"
+"""In a folder that is a checkpoint: everything but the tensors of model and optimiser."""
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
@@ -48,7 +52,7 @@ def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
         raise OSError(f"could not write the checkpoint {path}: {error}") from error
     finally:
         aside.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -84,6 +88,17 @@ def checkpoint_path(folder: str | Path, step: int) -> Path:
     Book: chapter "Pretraining".
     """
     return Path(folder) / f"{PREFIX}{step:08d}.pt"
+
+
+def remove_checkpoint(path: str | Path) -> None:
+    """Delete a checkpoint, be it a file or a folder; if another rank was faster, well.
+
+    Book: chapter "Pretraining".
+    """
+    if Path(path).is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        Path(path).unlink(missing_ok=True)
 
 
 def list_checkpoints(folder: str | Path) -> list[Path]:
@@ -123,14 +138,14 @@ def require_same(kind: str, saved: dict[str, Any] | None, config: Any) -> None:
 
 
 def newest_checkpoint(path: Path) -> Path:
-    """The newest checkpoint of a folder; a file is returned as it is.
+    """The newest checkpoint of a folder; what is one itself is returned as it is.
 
     Raises:
         FileNotFoundError: If the folder holds none.
 
     Book: chapter "Pretraining".
     """
-    if not path.is_dir():
+    if not path.is_dir() or (path / PLAIN).is_file():
         return path
     found = list_checkpoints(path)
     if not found:
@@ -163,8 +178,11 @@ def set_rng_states(states: dict[str, Any]) -> None:
         torch.mps.set_rng_state(states["mps"])
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut, where the system allows it."""
+def sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system allows it.
+
+    Book: chapter "Pretraining".
+    """
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -184,7 +184,7 @@ class Seq2Seq(nn.Module):
         return KVCache(self.config, batch, length, device=weight.device, dtype=weight.dtype)
 
 
-def init_weights(model: nn.Module, *, std: float = 0.02) -> None:
+def init_weights(model: nn.Module, *, std: float = 0.02, into_stream: float | None = None) -> None:
     """Start a model near the uniform guess: the first loss is close to ln V.
 
     | what                                   | value                   |
@@ -200,18 +200,20 @@ def init_weights(model: nn.Module, *, std: float = 0.02) -> None:
     Args:
         model: any module built of the package's parts; changed in place.
         std: standard deviation.
+        into_stream: that of the projections back into the stream, if it shall be another one; with
+            0 every block begins as the identity, which suits Muon.
 
     Source: Radford et al. (2019), section 2.3.
     Book: chapter "Pretraining".
     """
     depth = max(1, sum(isinstance(module, Block) for module in model.modules()))
+    small = std / math.sqrt(2 * depth) if into_stream is None else into_stream
     for name, module in model.named_modules():
         if not isinstance(module, nn.Linear | nn.Embedding):
             continue
         if module.weight.is_meta or not module.weight.requires_grad:
             continue  # nothing there yet, or frozen
-        into_stream = name.endswith(("o_proj", "down_proj"))
-        scale = std / math.sqrt(2 * depth) if into_stream else std
-        nn.init.normal_(module.weight, std=scale)
+        back = name.endswith(("o_proj", "down_proj"))
+        nn.init.normal_(module.weight, std=small if back else std)
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -3,7 +3,8 @@
 The gradient of a weight matrix is usually dominated by a few directions (singular vectors). Muon
 keeps the directions and sets their lengths to about 1, by five multiplications instead of a
 singular value decomposition. It is meant for the matrices inside a network; embeddings, the output
-head, norms and biases stay with AdamW. Left out: distributed variants.
+head, norms and biases stay with AdamW. Where a process holds only a slice of a matrix (FSDP2), the
+matrix is brought together for the direction. Left out: sharing that work among processes.
 
 Source: Jordan et al. (2024), https://kellerjordan.github.io/posts/muon. Chapter "Pretraining".
 """
@@ -16,6 +17,8 @@ from typing import Any, overload
 
 import torch
 from torch import Tensor
+
+from .parallel import sliced_like, whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the polynomial a x + b x³ + c x⁵: the steepest at 0 whose fixed band lies around 1."""
@@ -117,7 +120,7 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(p)
         average = state["momentum"].lerp_(grad, 1 - group["momentum"])
         ahead = grad.lerp(average, group["momentum"])
-        direction = newton_schulz(ahead.bfloat16())  # three digits are enough for a direction
+        direction = newton_schulz(whole(ahead).bfloat16())  # three digits are enough for it
         scale = math.sqrt(max(1.0, p.shape[0] / p.shape[1]))
         p.mul_(1 - group["lr"] * group["weight_decay"])
-        p.add_(direction.type_as(p), alpha=-group["lr"] * scale)
+        p.add_(sliced_like(direction.to(p.dtype), p), alpha=-group["lr"] * scale)

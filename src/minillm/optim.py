@@ -184,7 +184,19 @@ class Together(torch.optim.Optimizer):
         """Give every part its state back, as `state_dict` returned it."""
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
+        self.collect_groups()
+
+    def collect_groups(self) -> None:
+        """List the groups of the parts again, after a part has got new ones."""
         self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+def parts_of(optimizer: torch.optim.Optimizer) -> tuple[torch.optim.Optimizer, ...]:
+    """The optimisers that remember something: the parts of several, or the one itself.
+
+    Book: chapter "Pretraining".
+    """
+    return optimizer.parts if isinstance(optimizer, Together) else (optimizer,)
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -44,6 +44,10 @@ class TrainConfig:
         betas: AdamW's memory of the mean and of the square of the gradient.
         clip_norm: longest gradient allowed, over all parameters together; None for no limit.
         precision: of the forward pass; weights stay float32.
+        compile: whether the forward pass is compiled (`torch.compile`): the first update takes
+            longer, by up to a minute, the others less. Needs a C++ compiler on a CPU.
+        ema_decay: how much of an average of the weights is kept at every update, such as 0.99;
+            evaluation then measures the average. None for no average.
         eval_every: updates between evaluations; 0 for none.
         eval_batches: batches per evaluation, always the same ones.
         seed: for whoever builds data and model; the trainer itself draws nothing.
@@ -71,6 +75,8 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.95)
     clip_norm: float | None = 1.0
     precision: Precision = "float32"
+    compile: bool = False
+    ema_decay: float | None = None
     eval_every: int = 0
     eval_batches: int = 10
     seed: int = 0
@@ -85,9 +91,11 @@ class TrainConfig:
         for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)} must be >= {least}")
-        for name in ("lr", "muon_lr", "clip_norm", "micro_batch_size"):
+        for name in ("lr", "muon_lr", "clip_norm", "micro_batch_size", "ema_decay"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name}={value} must be > 0")
+        if self.ema_decay is not None and self.ema_decay >= 1:
+            raise ValueError(f"ema_decay={self.ema_decay} must be < 1")
         if self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps={self.warmup_steps} exceed steps={self.steps}")

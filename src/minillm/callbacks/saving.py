@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..checkpoint import checkpoint_path, list_checkpoints
+from ..checkpoint import checkpoint_path, list_checkpoints, remove_checkpoint
 from ..history import Record
 from ..trainer import Trainer
 from .due import due
@@ -40,4 +40,4 @@ class Checkpoint:
         trainer.save(newest)
         so_far = [path for path in list_checkpoints(self.folder) if path <= newest]
         for old in so_far[: -self.keep]:
-            old.unlink()
+            remove_checkpoint(old)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import signal
-from contextlib import suppress
 from types import FrameType
 
 from ..checkpoint import list_checkpoints
-from ..history import Record, StopTraining
+from ..history import Record
 from ..run_config import read_run_config
 from ..trainer import Trainer
 from ..training_run import TrainingRun
@@ -74,8 +73,7 @@ def _fit(run: TrainingRun) -> None:
     run.trainer.callbacks += (interrupt,)
     before = signal.signal(signal.SIGINT, interrupt.ask)
     try:
-        with suppress(StopTraining):
-            run.trainer.fit()
+        run.trainer.fit()
     except FloatingPointError as error:
         kept = list_checkpoints(run.checkpoints)
         good = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"

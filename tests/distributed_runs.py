@@ -1,0 +1,127 @@
+"""What every rank does in tests/test_distributed.py: several runs in one process group.
+
+Started as `python -m torch.distributed.run tests/distributed_runs.py FOLDER STAGE`; rank 0 writes
+what came out to FOLDER/STAGE.json.
+"""
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from minillm import distributed
+from minillm.config import ModelConfig
+from minillm.data import IGNORE, Batch
+from minillm.models import CausalLM
+from minillm.parallel import Parallel
+from minillm.train_config import TrainConfig
+from minillm.trainer import Trainer
+
+V, T = 20, 12
+MODEL = ModelConfig(vocab_size=V, context_length=T, d_model=16, n_layers=2, n_heads=2)
+CONFIG = TrainConfig(
+    steps=12, batch_size=7, lr=1e-2, warmup_steps=2, clip_norm=0.5, eval_every=6, eval_batches=2
+)
+CASES = {
+    "adamw": CONFIG,
+    "micro": replace(CONFIG, micro_batch_size=2, ema_decay=0.9),
+    "muon": replace(CONFIG, optimizer="muon", micro_batch_size=3),
+}
+HALF = 6
+
+
+@dataclass(frozen=True)
+class Uneven:
+    """Random tokens, each twice; the first rows have many targets, the last of a batch has none."""
+
+    seed: int = 0
+
+    def batch(self, step, size, /):
+        generator = torch.Generator().manual_seed(1000 * self.seed + step)
+        half = torch.randint(V, (size, T // 2 + 1), generator=generator)
+        text = half.repeat_interleave(2, dim=1)[:, : T + 1]
+        chance = torch.linspace(0, 1.01, size)[:, None]
+        hidden = torch.rand(size, T, generator=generator) < chance
+        return Batch(text[:, :-1], text[:, 1:].masked_fill(hidden, IGNORE), None)
+
+
+def new_trainer(parallel: Parallel, config=CONFIG, *, seed=1, dropout=0.0):
+    """A fresh trainer; ranks above 0 begin with other parameters, which must not matter."""
+    torch.manual_seed(seed + parallel.rank)
+    model = CausalLM(replace(MODEL, dropout=dropout))
+    return Trainer(model, config, Uneven(), val_data=Uneven(7), parallel=parallel)
+
+
+def numbers(trainer):
+    """What must not depend on the number of ranks."""
+    history = trainer.history
+    return {name: history.column(name) for name in ("loss", "grad_norm", "tokens", "val_loss")}
+
+
+def curves(parallel, label):
+    """The whole run of every case."""
+    found = {}
+    for name, config in CASES.items():
+        trainer = new_trainer(parallel, config)
+        trainer.fit()
+        found[f"{label} {name}"] = numbers(trainer)
+    return found
+
+
+def write(parallel, folder, label):
+    """Half a run of every case, saved; then with dropout, on to the end after the save."""
+    for name, config in CASES.items():
+        trainer = new_trainer(parallel, config)
+        trainer.fit(HALF)
+        trainer.save(folder / f"{label}-{name}.pt")
+    trainer = new_trainer(parallel, dropout=0.2)
+    trainer.fit(HALF)
+    trainer.save(folder / f"{label}-dropout.pt")
+    trainer.save(folder / f"{label}-dropout.pt")  # in the place of the first
+    trainer.fit()
+    again = new_trainer(parallel, seed=99, dropout=0.2)
+    again.resume(folder / f"{label}-dropout.pt")
+    again.fit()
+    return {f"{label} dropout": [numbers(trainer), numbers(again)]}
+
+
+def go_on(parallel, folder, label):
+    """The second half of every case that two ranks (or one) have begun."""
+    found = {}
+    for path in sorted(folder.glob("*.pt")):
+        name = path.stem.split("-")[1]
+        if name in CASES:
+            trainer = new_trainer(parallel, CASES[name], seed=99)
+            trainer.resume(path)
+            trainer.fit()
+            found[f"{label} {path.stem}"] = numbers(trainer)
+    return found
+
+
+def draws(parallel):
+    """What every rank's generator gives next: dropout must not be the same on all of them."""
+    new_trainer(parallel, seed=3)
+    return {"draws": parallel.gather(torch.rand(()).item())}
+
+
+def main(folder: Path, stage: str) -> None:
+    torch.set_num_threads(1)
+    with distributed.session(timeout=30) as ddp:
+        fsdp = distributed.Sharded(ddp.rank, ddp.world_size)
+        found = {}
+        if stage == "die" and ddp.rank == 1:
+            sys.exit("rank 1 dies")
+        for label, parallel in {"ddp": ddp, "fsdp": fsdp}.items():
+            if stage == "two":
+                found |= curves(parallel, label) | write(parallel, folder, label)
+            else:
+                found |= go_on(parallel, folder, label)
+        found |= draws(ddp)
+        if ddp.rank == 0:
+            (folder / f"{stage}.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

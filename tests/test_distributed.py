@@ -1,0 +1,155 @@
+"""Real processes: several ranks give the curve of one, and go on with what others have saved."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from distributed_runs import CASES, CONFIG, MODEL, Uneven, go_on, new_trainer, numbers
+
+from minillm import distributed
+from minillm.data import IGNORE, Batch
+from minillm.models import CausalLM
+from minillm.parallel import Parallel
+from minillm.trainer import Trainer
+
+SCRIPT = Path(__file__).with_name("distributed_runs.py")
+EXACT, MUON = 1e-5, 2e-3  # Muon's direction is computed in bfloat16, which enlarges rounding
+
+
+def torchrun(ranks, folder, stage):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc_per_node={ranks}", str(SCRIPT), str(folder), stage]
+    return subprocess.run(
+        command, env=environment, timeout=150, check=False, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def two(folder):
+    """Two ranks: whole curves, and checkpoints of half runs."""
+    done = torchrun(2, folder, "two")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((folder / "two.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def one():
+    """The same runs, uninterrupted, in this process."""
+    torch.set_num_threads(1)
+    found = {}
+    for name, config in CASES.items():
+        trainer = new_trainer(Parallel(), config)
+        trainer.fit()
+        found[name] = numbers(trainer)
+    return found
+
+
+def assert_same(got, expected, tolerance):
+    assert got["tokens"] == expected["tokens"]
+    for name in ("loss", "grad_norm", "val_loss"):
+        wider = 10 if name == "grad_norm" and tolerance == MUON else 1
+        assert got[name] == pytest.approx(expected[name], abs=wider * tolerance), name
+
+
+@pytest.mark.parametrize("mode", ["ddp", "fsdp"])
+@pytest.mark.parametrize("case", CASES)
+def test_two_ranks_give_the_curve_of_one(two, one, mode, case):
+    assert_same(two[f"{mode} {case}"], one[case], MUON if case == "muon" else EXACT)
+
+
+@pytest.mark.parametrize("mode", ["ddp", "fsdp"])
+def test_the_same_ranks_go_on_exactly_even_with_dropout(two, mode):
+    unbroken, resumed = two[f"{mode} dropout"]
+    assert resumed == unbroken
+
+
+def test_ranks_do_not_drop_the_same_units(two):
+    first, second = two["draws"]
+    assert first != second
+
+
+def test_one_process_goes_on_with_what_two_saved(two, one, folder):
+    found = go_on(Parallel(), folder, "one")
+    assert len(found) == 2 * len(CASES)
+    for label, got in found.items():
+        case = label.split("-")[1]
+        assert_same(got, one[case], MUON if case == "muon" else EXACT)
+
+
+def test_three_ranks_go_on_with_what_two_and_one_saved(two, one, folder):
+    for name, config in CASES.items():
+        trainer = new_trainer(Parallel(), config)
+        trainer.fit(6)
+        trainer.save(folder / f"one-{name}.pt")
+    done = torchrun(3, folder, "three")
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads((folder / "three.json").read_text("utf-8"))
+    found.pop("draws")
+    assert len(found) == 2 * 3 * len(CASES)  # two ways to go on, three that saved
+    for label, got in found.items():
+        case = label.split("-")[1]
+        assert_same(got, one[case], MUON if case == "muon" else EXACT)
+
+
+def test_a_sharded_checkpoint_is_a_folder_that_is_complete_or_not_there(two, folder):
+    names = {path.name for path in (folder / "fsdp-adamw.pt").iterdir()}
+    assert {"run.pt", ".metadata", "__0_0.distcp", "__1_0.distcp"} <= names
+    assert (folder / "ddp-adamw.pt").is_file()
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_damaged_folder_is_refused(two, folder, tmp_path):
+    for path in (folder / "fsdp-adamw.pt").iterdir():
+        if path.name != "__1_0.distcp":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match="is damaged or does not fit"):
+        new_trainer(Parallel()).resume(tmp_path)
+    other = Trainer(CausalLM(MODEL), replace(CONFIG, lr=1.0), Uneven(), val_data=Uneven())
+    with pytest.raises(ValueError, match=r"lr=0.01, here lr=1.0"):
+        other.resume(folder / "fsdp-adamw.pt")
+
+
+def test_a_dead_rank_ends_the_others(tmp_path):
+    done = torchrun(2, tmp_path, "die")
+    assert done.returncode != 0
+    assert "rank 1 dies" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+# --- without processes
+def test_shares_are_the_batch_and_equally_long():
+    batch = Batch(torch.arange(8)[:, None], torch.arange(8)[:, None], torch.ones(8, 1).bool())
+    shares = [Parallel(rank, 3).share(batch) for rank in range(3)]
+    assert [len(share) for share in shares] == [3, 3, 3]
+    kept = [share.targets[share.targets != IGNORE].tolist() for share in shares]
+    assert kept == [[0, 3, 6], [1, 4, 7], [2, 5]]
+    assert all(share.mask is not None and len(share.mask) == 3 for share in shares)
+    assert batch.targets.flatten().tolist() == list(range(8))
+
+
+def test_a_batch_smaller_than_the_ranks_is_refused():
+    batch = Uneven().batch(0, 2)
+    with pytest.raises(ValueError, match=r"a batch of 2 has no row for each of world_size=3"):
+        Parallel(0, 3).share(batch)
+
+
+def test_without_torchrun_a_session_is_one_process():
+    with distributed.session("fsdp") as parallel:
+        assert (parallel.rank, parallel.world_size, parallel.sharded) == (0, 1, False)
+        assert not torch.distributed.is_initialized()
+    with (
+        pytest.raises(ValueError, match="mode='tensor' is not one of"),
+        distributed.session("tensor"),
+    ):
+        pass
