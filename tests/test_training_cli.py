@@ -18,7 +18,8 @@ from minillm.config import BERT_BASE, ModelConfig
 from minillm.data import TokenWindows
 from minillm.history import History
 from minillm.model_folder import save_model, shipped, write_whole
-from minillm.models import CausalLM, MaskedLM, SequenceClassifier
+from minillm.classifier import SequenceClassifier
+from minillm.models import CausalLM, MaskedLM
 from minillm.run_config import read_run_config, to_toml
 from minillm.tokenizer import BPETokenizer, CharTokenizer
 from minillm.trainer import Trainer

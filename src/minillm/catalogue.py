@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .corpora import Corpus, TextCorpus, bible, python_docs, reviews
+from .stories import stories
 
 CORPORA: dict[str, Callable[[], Corpus[Any] | TextCorpus]] = {
     "python-docs": python_docs,
@@ -21,6 +22,7 @@ CORPORA: dict[str, Callable[[], Corpus[Any] | TextCorpus]] = {
     "reviews-products": partial(reviews, "products"),
     "reviews-editorials": partial(reviews, "editorials"),
     "reviews-tweets": partial(reviews, "tweets"),
+    "stories": stories,
 }
 """Every corpus that can be called by name."""
 

@@ -48,8 +48,9 @@ def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
-    except (RuntimeError, OSError) as error:  # torch reports a failed write as a RuntimeError
-        raise OSError(f"could not write the checkpoint {path}: {error}") from error
+    except (RuntimeError, OSError) as error:  # torch wraps a failed write in a RuntimeError
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        raise OSError(f"could not write the checkpoint {path}: {cause}") from error
     finally:
         aside.unlink(missing_ok=True)
     sync_folder(path.parent)

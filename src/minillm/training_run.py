@@ -94,7 +94,8 @@ class TrainingRun:
         write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
         dtype = torch.float16 if self.config.run.weights == "float16" else torch.float32
         card = run_card(self.config, self.model, self.trainer.history, self.texts.origin)
-        save_model(self.folder, self.model, self.tokenizer, card, dtype=dtype)
+        with self.trainer.averaged():
+            save_model(self.folder, self.model, self.tokenizer, card, dtype=dtype)
 
     def close(self) -> None:
         """End the progress bar and the event file, whatever happened."""
