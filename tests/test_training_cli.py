@@ -13,12 +13,12 @@ import torch
 import minillm
 from minillm import hub, load, model_folder
 from minillm.checkpoint import list_checkpoints
+from minillm.classifier import SequenceClassifier
 from minillm.cli import main, training
 from minillm.config import BERT_BASE, ModelConfig
 from minillm.data import TokenWindows
 from minillm.history import History
 from minillm.model_folder import save_model, shipped, write_whole
-from minillm.classifier import SequenceClassifier
 from minillm.models import CausalLM, MaskedLM
 from minillm.run_config import read_run_config, to_toml
 from minillm.tokenizer import BPETokenizer, CharTokenizer

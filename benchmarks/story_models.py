@@ -1,0 +1,128 @@
+"""Judge the story models: loss against simpler ones, stories against the world's rules.
+
+    python models/train_stories.py story-lstm     # once: the recurrent baseline
+    python benchmarks/story_models.py
+
+Every model is scored on the same tokens of the test part, in windows of its context. Then each
+tells 500 stories at temperature 1, which the truth test of `minillm.stories` reads. The world's own
+stories are judged beside them; its bound says how low the loss on its stories can be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import minillm
+from minillm import NGramLM, Sampling, TokenWindows
+from minillm.checkpoint import load_checkpoint, newest_checkpoint
+from minillm.stories import check, stories
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "models"))
+
+from train_stories import CONTEXT, END, STORIES, as_tokens, make_model  # noqa: E402
+
+OUT = ROOT / "src" / "minillm" / "results" / "story_models.json"
+WINDOWS = 128
+BATCH = 50
+
+
+@torch.no_grad()
+def loss(model: Any, held: Tensor) -> float:
+    """Mean −log p per token of the first windows of the test part."""
+    if isinstance(model, NGramLM):
+        return -float(model.log_probs(held[: WINDOWS * CONTEXT + 1])[1:].mean())
+    data = TokenWindows(held, CONTEXT).sequential()
+    batches = [data.batch(i, 16) for i in range(WINDOWS // 16)]
+    sums = [minillm.lm_loss(model, batch) for batch in batches]
+    return sum(float(total) for total, _ in sums) / sum(count for _, count in sums)
+
+
+def tell(model: Any, tokenizer: minillm.BPETokenizer, count: int) -> list[str]:
+    """Let a model tell stories, each from an end token to the next."""
+    end = tokenizer.special[END]
+    generator, texts = torch.Generator().manual_seed(0), []
+    for _ in range(count // BATCH):
+        ids = minillm.generate(
+            model,
+            torch.full((BATCH, 1), end),
+            max_new_tokens=CONTEXT - 1,
+            sampling=Sampling(temperature=1.0),
+            stop=[end],
+            generator=generator,
+        )
+        for row in ids[:, 1:].tolist():
+            length = row.index(end) if end in row else len(row)
+            texts.append(tokenizer.decode(row[:length]))
+    return texts
+
+
+def judge(texts: list[str], known: set[str]) -> dict[str, float]:
+    """Shares of stories without a contradiction, without an unknown sentence, with neither."""
+    found = [check(text) for text in texts]
+    true = [not c.contradictions for c in found]
+    read = [c.unparsed == 0 for c in found]
+    return {
+        "no_contradiction": sum(true) / len(texts),
+        "every_sentence_read": sum(read) / len(texts),
+        "flawless": sum(a and b for a, b in zip(true, read, strict=True)) / len(texts),
+        "unread_characters": sum(c.unparsed for c in found) / len(texts),
+        "copies_of_training": sum(text in known for text in texts) / len(texts),
+    }
+
+
+def lstm(runs: Path) -> torch.nn.Module:
+    """The recurrent baseline, from the checkpoint of its run.
+
+    Raises:
+        FileNotFoundError: If it has not been trained.
+    """
+    content = load_checkpoint(newest_checkpoint(runs / "story-lstm"))
+    model = make_model("story-lstm")
+    model.load_state_dict(content["model"])
+    return model.eval()
+
+
+def main() -> None:
+    """Score and judge all models, print a table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--runs", type=Path, default=ROOT / "_build" / "runs")
+    options = parser.parse_args()
+    corpus = stories(STORIES)
+    gpt, nano = minillm.load("story-gpt"), minillm.load("story-gpt-nano")
+    tokenizer = gpt.tokenizer
+    held, train = as_tokens(tokenizer, corpus.test), as_tokens(tokenizer, corpus.train)
+    five = NGramLM(tokenizer.vocab_size, 5, smoothing="kneser_ney").fit(train)
+    models = {"5-gram": five, "LSTM": lstm(options.runs)}
+    models |= {"story-gpt-nano": nano.model, "story-gpt": gpt.model}
+    known, rows = {story.text for story in corpus.train}, []
+    for name, model in models.items():
+        started = time.process_time()
+        texts = tell(model, tokenizer, options.samples)
+        size = sum(model.entries) if isinstance(model, NGramLM) else minillm.count_parameters(model)
+        row = {"model": name, "numbers": size, "loss": loss(model, held), **judge(texts, known)}
+        rows.append(row | {"seconds": round(time.process_time() - started), "sample": texts[0]})
+        print(rows[-1], flush=True)
+    real = [story.text for story in corpus.test[: options.samples]]
+    bound = sum(story.nats for story in corpus.test) / (len(held) - 1)
+    rows.append({"model": "the world itself", "loss": bound, **judge(real, known)})
+    print(rows[-1])
+    result = {
+        "made_by": "python benchmarks/story_models.py", "minillm": minillm.__version__,
+        "torch": torch.__version__, "samples": options.samples,
+        "tokens_scored": WINDOWS * CONTEXT, "rows": rows,
+    }  # fmt: skip
+    OUT.write_text(json.dumps(result) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
