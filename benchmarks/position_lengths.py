@@ -101,8 +101,9 @@ def stretched_at_random(model: minillm.CausalLM, seed: int) -> Iterator[None]:
     """For a while, multiply the positions of each forward pass by a random factor from 1 to 8."""
     generator = torch.Generator().manual_seed(seed)
 
-    def stretch(_: Any, args: tuple[Tensor]) -> tuple[Tensor]:
-        return (args[0] * torch.randint(1, LONG // LENGTH + 1, (), generator=generator),)
+    def stretch(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        factor = torch.randint(1, LONG // LENGTH + 1, (), generator=generator)
+        return (args[0] * factor, *args[1:])
 
     handle = model.transformer.rope.register_forward_pre_hook(stretch)
     try:
