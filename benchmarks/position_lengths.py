@@ -38,25 +38,25 @@ def distances(q: Tensor, k: Tensor) -> Tensor:
     return torch.arange(q.shape[-2])[:, None] - torch.arange(k.shape[-2])
 
 
-def alibi(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, **_: Any) -> Tensor:
-    """Causal attention that takes slope × distance off each score."""
-    back = distances(q, k)
+def penalised(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
+    """Attention where allowed, with slope × distance taken off each score."""
     slopes = 2.0 ** (-8 * torch.arange(1, q.shape[-3] + 1) / q.shape[-3])
-    bias = (-slopes[:, None, None] * back).masked_fill(back < 0, -torch.inf)
+    bias = (-slopes[:, None, None] * distances(q, k)).masked_fill(~allowed, -torch.inf)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+
+
+def alibi(q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Causal attention with ALiBi's penalties."""
+    return penalised(q, k, v, distances(q, k) >= 0)
 
 
 def windowed(kernel: Kernel) -> Kernel:
     """The same kernel with every query limited to the last 64 positions."""
 
-    def limited(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, **_: Any) -> Tensor:
+    def limited(q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> Tensor:
         back = distances(q, k)
         near = (back >= 0) & (back < LENGTH)
-        if kernel is not alibi:
-            return minillm.fused_attention(q, k, v, near)
-        slopes = 2.0 ** (-8 * torch.arange(1, q.shape[-3] + 1) / q.shape[-3])
-        bias = (-slopes[:, None, None] * back).masked_fill(~near, -torch.inf)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return (penalised if kernel is alibi else minillm.fused_attention)(q, k, v, near)
 
     return limited
 

@@ -1,4 +1,4 @@
-"""The rotary pairs: in Python against `Rope` and `rotate`, in the page against Python, no kernel."""
+"""The rotary pairs: Python against `Rope` and `rotate`, the page against Python, no kernel."""
 
 import itertools
 import re
@@ -82,7 +82,9 @@ def test_fallback_tells_the_pairs(layout):
 def page(chromium, tmp_path):
     """A saved page with the explorable; every fault of the page fails the test."""
     file, faults = tmp_path / "page.html", []
-    file.write_text(widgets.standalone_page(widgets.RotaryPairs(), title="Rotary"), encoding="utf-8")
+    file.write_text(
+        widgets.standalone_page(widgets.RotaryPairs(), title="Rotary"), encoding="utf-8"
+    )
     page = chromium.new_page(viewport={"width": 390, "height": 900}, reduced_motion="reduce")
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(file.as_uri())
