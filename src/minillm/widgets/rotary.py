@@ -85,7 +85,7 @@ class RotaryPairs(Explorable):
         """Radians per position of each pair."""
         return np.array([self.theta ** (-2 * i / E) for i in range(E // 2)])
 
-    def paired(self, name: str) -> Array:
+    def paired(self, name: str) -> NDArray[np.complex128]:
         """The vector "query" or "key" as complex numbers, one for each pair of the layout."""
         vector = np.array(self.data[name])
         if self.layout == "interleaved":
