@@ -156,12 +156,16 @@ def test_theta_and_layout_follow_python(page):
     assert names[1] == "coordinates 2 and 3"
 
 
-def test_mark_lies_on_the_curve(page):
-    points = page.locator(".xp-score-line").get_attribute("d").removeprefix("M").split("L")
+def test_curve_is_the_score_at_every_distance_and_the_mark_lies_on_it(page):
+    path = page.locator(".xp-score-line").get_attribute("d").removeprefix("M").split("L")
+    points = np.array([numbers(point.replace(",", " ")) for point in path])
+    scores = [
+        widgets.RotaryPairs(m=max(d, 0), n=max(-d, 0)).score() for d in range(-40, 41)
+    ]  # distance by distance, from the left
+    assert np.corrcoef(points[:, 1], scores)[0, 1] < -0.9999  # up is small in an SVG
     mark = page.locator(".xp-score-mark")
     here = [float(mark.get_attribute(name)) for name in ("cx", "cy")]
-    np.testing.assert_allclose(numbers(points[44].replace(",", " ")), here, atol=0.06)
-    assert len(points) == 81
+    np.testing.assert_allclose(points[40 + 4], here, atol=0.06)
 
 
 def test_arithmetic_is_python_s(page):
