@@ -10,6 +10,7 @@ from .base import Explorable
 from .desk import ThresholdDesk
 from .ngram import NGramExplorer
 from .page import standalone_page
+from .rotary import RotaryPairs
 from .runs import RunExplorer
 from .soft_dictionary import SoftDictionary
 
@@ -17,6 +18,7 @@ __all__ = [
     "AttentionExplorer",
     "Explorable",
     "NGramExplorer",
+    "RotaryPairs",
     "RunExplorer",
     "SoftDictionary",
     "ThresholdDesk",
