@@ -9,6 +9,7 @@ from .attention import AttentionExplorer
 from .base import Explorable
 from .desk import ThresholdDesk
 from .ngram import NGramExplorer
+from .optimiser_path import OptimiserPath
 from .page import standalone_page
 from .runs import RunExplorer
 from .soft_dictionary import SoftDictionary
@@ -17,6 +18,7 @@ __all__ = [
     "AttentionExplorer",
     "Explorable",
     "NGramExplorer",
+    "OptimiserPath",
     "RunExplorer",
     "SoftDictionary",
     "ThresholdDesk",
