@@ -73,7 +73,7 @@ function digits(x) {
   return `${(x / 10 ** power).toFixed(1)} · 10${raised(power)}`;
 }
 
-const CHART = { left: 34, top: 18, bottom: 22, height: 200 };
+const CHART = { left: 34, top: 24, bottom: 22, height: 200 };
 
 /** Curves of the loss on a logarithmic axis, from 10⁻⁶ up. */
 function chart(runs, most) {
