@@ -181,6 +181,8 @@ def test_sliders_change_the_path_and_the_limit_is_named(show):
     press(page, "100 steps")
     assert "diverges" in page.locator("#path .xp-line").inner_text()
     assert page.locator("#path").get_by_role("slider", name="Weight decay").count() == 0
+    page.locator("#path").get_by_label("Surface").select_option("two hollows")
+    assert "bears" not in page.locator("#path .xp-line").inner_text()  # no parabola, no limit
 
 
 def test_a_click_sets_the_start_and_reset_brings_everything_back(show):

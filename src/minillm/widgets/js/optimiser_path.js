@@ -217,7 +217,7 @@ function render({ model, el }) {
   }
 
   function sentence({ surface, rule, rate: eta, beta, ratio: steep, steps }, now, end) {
-    const bears = surface === "bend" || !["gradient descent", "momentum"].includes(rule) ? ""
+    const bears = surface !== "valley" || !["gradient descent", "momentum"].includes(rule) ? ""
       : ` Across, the curvature is ${digits(steep)}: ${rule} bears rates below ${digits((2 * (1 + (rule === "momentum" ? beta : 0))) / steep)}.`;
     if (now.broken) return `With ${rule} at rate ${digits(eta)} the path diverges: after ${now.points.length - 1} steps it is out of sight.${bears}`;
     const where = `(${fixed(end[0])}, ${fixed(end[1])})`;
