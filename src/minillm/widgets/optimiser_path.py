@@ -70,10 +70,10 @@ def move(
         return point - rate * slope
     if rule == "momentum":
         state["v"] = beta * state.get("v", 0.0) + slope
-        return point - rate * state["v"]
+        return np.asarray(point - rate * state["v"])
     if rule == "RMSProp":
         state["s"] = beta * state.get("s", 0.0) + (1 - beta) * slope**2
-        return point - rate * slope / (np.sqrt(state["s"]) + EPS)
+        return np.asarray(point - rate * slope / (np.sqrt(state["s"]) + EPS))
     if rule == "AdamW":
         point = point * (1 - rate * settings["decay"])
     state["m"] = beta * state.get("m", 0.0) + (1 - beta) * slope
