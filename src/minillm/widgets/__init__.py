@@ -9,6 +9,7 @@ from .attention import AttentionExplorer
 from .base import Explorable
 from .desk import ThresholdDesk
 from .ngram import NGramExplorer
+from .optimiser_path import OptimiserPath
 from .page import standalone_page
 from .rotary import RotaryPairs
 from .runs import RunExplorer
@@ -18,6 +19,7 @@ __all__ = [
     "AttentionExplorer",
     "Explorable",
     "NGramExplorer",
+    "OptimiserPath",
     "RotaryPairs",
     "RunExplorer",
     "SoftDictionary",
