@@ -8,6 +8,7 @@ anywidget (`pip install "minillm[widgets]"`); `import minillm` does not.
 from .attention import AttentionExplorer
 from .base import Explorable
 from .desk import ThresholdDesk
+from .merges import MergeExplorer
 from .ngram import NGramExplorer
 from .page import standalone_page
 from .runs import RunExplorer
@@ -16,6 +17,7 @@ from .soft_dictionary import SoftDictionary
 __all__ = [
     "AttentionExplorer",
     "Explorable",
+    "MergeExplorer",
     "NGramExplorer",
     "RunExplorer",
     "SoftDictionary",
