@@ -1,4 +1,4 @@
-"""Byte-pair encoding, merge by merge: a text of the reader's own under vocabularies that were learnt.
+"""Byte-pair encoding, merge by merge: the reader's own text, cut by vocabularies that were learnt.
 
 The merges travel as pairs of numbers, about five characters each: 0 to 255 are the bytes, and each
 merge that makes a token nobody had before adds the next number. Cutting is done in the page.
