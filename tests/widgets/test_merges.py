@@ -12,7 +12,10 @@ from minillm.widgets.merges import longest_pieces
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-RHYME = "she sells sea shells by the sea shore and the females saw female whales wed " * 3
+RHYME = (
+    "she sells sea shells by the sea shore and the females saw female whales under a scale of "
+    "tales while males and their sales went further than anybody had ever thought possible "
+) * 3
 MIXED = "naïve 你好\u3000her's\n\n  42 \x1c é\ufeffx \u0085\u2009🙂 females"
 CUTTERS = {
     "rhyme": BPETokenizer.train(RHYME, 256 + 40),
