@@ -16,7 +16,7 @@ RHYME = (
     "she sells sea shells by the sea shore and the females saw female whales under a scale of "
     "tales while males and their sales went further than anybody had ever thought possible "
 ) * 3
-MIXED = "naïve 你好\u3000her's\n\n  42 \x1c é\ufeffx \u0085\u2009🙂 females"
+MIXED = "naïve 你好\u3000her's\n\n  42 \x1c é\ufeffx \u2009🙂 females !\ufeff! ?\u0085?"
 CUTTERS = {
     "rhyme": BPETokenizer.train(RHYME, 256 + 40),
     "digits": BPETokenizer.train(
@@ -147,6 +147,22 @@ def test_the_page_cuts_as_python_does(show, name, n, rule):
     expected = visible(view.pieces())
     assert tokens(show(view)) == expected
     assert f"{len(expected)} tokens" in line(show(view))
+
+
+def test_words_are_cut_where_python_cuts_them(show):
+    view = make()
+    page = show(view)
+    page.evaluate(
+        "async text => { window.module = await import(URL.createObjectURL("
+        "new Blob([text], {type: 'text/javascript'}))) }",
+        view._esm,
+    )
+    for packed, cutter in zip(view.data["vocabularies"], CUTTERS.values(), strict=True):
+        words = page.evaluate(
+            "([packed, text]) => module.byMerges(text, module.read(packed), 0).words",
+            [packed, MIXED],
+        )
+        assert [len(word) for word in words] == [len(w.encode()) for w in cutter.split(MIXED)]
 
 
 def test_typing_and_the_keyboard_drive_it(show):
