@@ -108,8 +108,8 @@ function render({ model, el }) {
     h("div", { class: "xp-bar" },
       segmented("Merges learnt from", vocabularies.map(({ name }) => [name, name]), model.get("vocabulary"), (name) => traits.set({ vocabulary: name })),
       segmented("Cut by", [["merges", "merges in order"], ["longest", "longest piece"]], model.get("rule"), (rule) => traits.set({ rule }))),
-    h("div", { class: "xp-bar" }, known.node, h("div", { class: "xp-bar" }, back, next,
-      button("None", () => go(0)), button("All", () => go(limit)))),
+    h("div", { class: "xp-bar" }, known.node),
+    h("div", { class: "xp-bar" }, next, back, button("None", () => go(0)), button("All", () => go(limit))),
     tokens, table);
 
   function draw(words, pair) {
