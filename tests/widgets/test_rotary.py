@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from minillm import Rope, rotate, widgets
-from minillm.weights.convert import unpermute
+from minillm.weights.transforms import unpermute
 from minillm.widgets import rotary
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"

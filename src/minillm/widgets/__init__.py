@@ -8,6 +8,7 @@ anywidget (`pip install "minillm[widgets]"`); `import minillm` does not.
 from .attention import AttentionExplorer
 from .base import Explorable
 from .desk import ThresholdDesk
+from .merges import MergeExplorer
 from .ngram import NGramExplorer
 from .optimiser_path import OptimiserPath
 from .page import standalone_page
@@ -18,6 +19,7 @@ from .soft_dictionary import SoftDictionary
 __all__ = [
     "AttentionExplorer",
     "Explorable",
+    "MergeExplorer",
     "NGramExplorer",
     "OptimiserPath",
     "RotaryPairs",
