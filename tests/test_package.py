@@ -17,7 +17,7 @@ LAYERS = [
     {"attention", "recurrent", "corpora", "sampling", "objectives", "evaluation", "train_config"},
     {"transformer", "optim", "checkpoint", "generate", "beam"},
     {"models", "trainer"},
-    {"weights", "sentences", "tracing", "callbacks"},
+    {"weights", "sentences", "tracing", "heads", "callbacks"},
     {"load"},
     {"plot", "widgets"},
     {"cli"},

@@ -17,6 +17,7 @@ from .device import best_device, pick
 from .evaluation import eval_mode, perplexity
 from .ffn import MLP, SwiGLU
 from .generate import Step, generate, left_pad, stream
+from .heads import ablate_heads, head_outputs
 from .history import History, Record
 from .load import Loaded, load
 from .models import CausalLM, MaskedLM, Seq2Seq, SequenceClassifier, init_weights, mean_pool
@@ -99,6 +100,7 @@ __all__ = [
     "Trainer",
     "Transformer",
     "WordPieceTokenizer",
+    "ablate_heads",
     "apply_filters",
     "attention_maps",
     "beam_search",
@@ -115,6 +117,7 @@ __all__ = [
     "filter_top_p",
     "fused_attention",
     "generate",
+    "head_outputs",
     "init_weights",
     "kv_bytes_per_token",
     "left_pad",
