@@ -51,6 +51,13 @@ def test_replacing_a_head_by_what_it_says_changes_nothing(model):
             assert not torch.allclose(model(TOKENS), expected)
 
 
+def test_a_removed_head_gets_no_gradient_and_the_others_do(model):
+    with ablate_heads(model, {(0, 1): 0.0}):
+        model(TOKENS).square().sum().backward()
+    rows = model.transformer.blocks[0].attention.v_proj.weight.grad.unflatten(0, (6, 8))
+    assert [bool(head.any()) for head in rows] == [True, False, True, True, True, True]
+
+
 def test_works_inside_capture_and_puts_everything_back(model):
     kernels = [m.kernel for m in model.modules() if isinstance(m, Attention)]
     with capture(model) as trace, ablate_heads(model, {(0, 1): 0.0}):
