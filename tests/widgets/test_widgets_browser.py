@@ -75,6 +75,7 @@ def make_all():
             {"loss change": np.linspace(-1, 1, 6).reshape(3, 2)},
             head=(1, 0),
         ),
+        "twelve": widgets.AttentionExplorer({"twelve heads": (TOKENS, make_maps(3, heads=12))}),
         "runs": widgets.RunExplorer(make_runs(), {"bigram": 3.1, "trigram": 2.4}),
         "block": widgets.RunExplorer(make_runs(), {"bigram": 3.1}, mode="switches"),
         "guess": widgets.RunExplorer(make_runs(), predict=True),

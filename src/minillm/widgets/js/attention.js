@@ -68,7 +68,7 @@ function headGrid(data, choose) {
       cells.set(i, cell);
       return h("span", { role: "gridcell" }, cell);
     })));
-  const grid = h("div", { role: "grid", "aria-label": "Heads: one row for each layer, arrow keys move", class: layers.length > 12 ? "xp-heads xp-tall" : "xp-heads" }, ...rows);
+  const grid = h("div", { role: "grid", "aria-label": "Heads: one row for each layer, arrow keys move", class: `xp-heads${layers.length > 12 ? " xp-tall" : ""}${numbers.length > 9 ? " xp-many" : ""}` }, ...rows);
   grid.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     if (!step) return;
