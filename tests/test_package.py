@@ -23,7 +23,7 @@ LAYERS = [
         "models shards",
         "runs",
         "trainer",
-        "weights classifier tracing callbacks prefix",
+        "weights classifier tracing heads callbacks prefix",
         "sentences model_folder catalogue",
         "load run_config",
         "run_card",

@@ -20,7 +20,7 @@ from tools.myst_plain import plain
 from tools.myst_prose import Place
 from tools.project import BUILD, ROOT, chapters, repository_url, settings
 
-EXTRAS = "plot,widgets,data,weights"
+EXTRAS = "plot,widgets,data,weights,views"
 INSTALL = """# Installs the book's package where it is missing; installed torch and numpy stay.
 import importlib.util
 

@@ -18,6 +18,7 @@ from .device import best_device, pick
 from .evaluation import eval_mode, perplexity
 from .ffn import MLP, SwiGLU
 from .generate import Step, generate, left_pad, stream
+from .heads import ablate_heads, head_outputs
 from .history import History, Record
 from .int8 import Int8Linear, int8_weights
 from .load import Loaded, load
@@ -102,6 +103,7 @@ __all__ = [
     "Trainer",
     "Transformer",
     "WordPieceTokenizer",
+    "ablate_heads",
     "apply_filters",
     "attention_maps",
     "beam_search",
@@ -118,6 +120,7 @@ __all__ = [
     "filter_top_p",
     "fused_attention",
     "generate",
+    "head_outputs",
     "init_weights",
     "int8_weights",
     "kv_bytes_per_token",

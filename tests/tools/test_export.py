@@ -116,7 +116,7 @@ def test_figures_keep_their_captions_and_code_stays(place: Place) -> None:
     assert [cell.id for cell in done.cells] == ["install", "title", "draw", "draw-caption"]
     assert done.cells[2].source == "plt.plot()"
     assert done.cells[3].source.startswith("*Figure 2. See [token](")
-    assert '"minillm[plot,widgets,data,weights] @ git+https://repo"' in done.cells[0].source
+    assert '"minillm[plot,widgets,data,weights,views] @ git+https://repo"' in done.cells[0].source
 
 
 def test_error_names_the_cell(place: Place) -> None:

@@ -88,11 +88,14 @@ def test_colab_opens_the_exported_notebook(tmp_path: Path) -> None:
 def test_bertviz_loads_local_copies() -> None:
     body = f'<script src="{vendor.CDN}require.js/2.3.6/require.min.js"></script>'
     body += f"d3: '{vendor.CDN}d3/5.7.0/d3.min' <select id=\"layer\">"
+    body += "<select id=\"filter\"><div id='vis'></div>"
     done = vendor.localise(body, lambda name: "../_static/" + name)
     assert "cdnjs" not in done
     assert '"../_static/require-shim.js"' in done
     assert "'../_static/vendor/d3.min'" in done
-    assert 'aria-label="Layer"' in done
+    assert '<select id="layer" aria-label="Layer">' in done
+    assert '<select id="filter" aria-label="Attention">' in done
+    assert '<div id=\'vis\' role="img" aria-label="Attention weights' in done
 
 
 def test_description_is_the_first_real_paragraph() -> None:

@@ -181,6 +181,31 @@ def test_interactive_parts(chromium: Browser, address: str, html: Path, name: st
             assert len(fallbacks.nth(index).inner_text()) > 20
 
 
+def bertviz_views(text: str) -> list[str]:
+    """The names of the bertviz views of a page."""
+    return re.findall(r'<div id="(bertviz-\w+)"', text)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_bertviz_views_draw(
+    chromium: Browser, address: str, html: Path, name: str, theme: str
+) -> None:
+    found = bertviz_views((html / name).read_text(encoding="utf-8"))
+    with visit(chromium, address, name, theme=theme) as seen:
+        for view in found:
+            picture = seen.page.locator(f"#{view}")
+            picture.locator("svg line").first.wait_for(state="attached")
+            assert picture.locator("#vis[role=img]").get_attribute("aria-label")
+            assert picture.locator("text").count() > 2
+            for layer in picture.get_by_label("Layer").all():
+                drawn = picture.locator("#vis").inner_html()
+                layer.select_option(index=0)
+                assert picture.locator("#vis").inner_html() != drawn
+                assert picture.locator("svg line").count() > 10
+        assert not seen.faults
+
+
 def test_other_hosts_are_refused_and_noted(chromium: Browser, address: str) -> None:
     with visit(chromium, address, "search.html") as seen:
         assert not seen.faults

@@ -75,6 +75,7 @@ def make_all():
             {"loss change": np.linspace(-1, 1, 6).reshape(3, 2)},
             head=(1, 0),
         ),
+        "twelve": widgets.AttentionExplorer({"twelve heads": (TOKENS, make_maps(3, heads=12))}),
         "runs": widgets.RunExplorer(make_runs(), {"bigram": 3.1, "trigram": 2.4}),
         "block": widgets.RunExplorer(make_runs(), {"bigram": 3.1}, mode="switches"),
         "guess": widgets.RunExplorer(make_runs(), predict=True),
@@ -396,6 +397,31 @@ def test_other_sentence_and_score_shading(show, shown):
     page.get_by_label("Shade the grid by").select_option("loss change")
     first = page.locator("#attention [role=gridcell] button").first
     assert first.get_attribute("aria-label") == "head 0.0, loss change -1"
+
+
+def test_heads_can_be_walked_in_the_order_of_a_measure_by_keyboard(show, shown):
+    page = show("attention")
+    widget, text = shown["attention"], "The cat sat on it"
+    assert page.locator("#attention .xp-ranked").is_hidden()
+    page.get_by_label("Shade the grid by").select_option("loss change")
+    scores = dict(
+        zip(map(tuple, widget.data["heads"]), widget.data["scores"]["loss change"], strict=True)
+    )
+    order = sorted(scores, key=lambda head: -scores[head])
+    slider = page.get_by_label("All heads, largest first")
+    assert slider.get_attribute("aria-valuetext") == f"{order.index((1, 0)) + 1} of 6"
+    slider.press("Home")
+    check_line(page, told(widget, text, order[0], 4))
+    slider.press("ArrowRight")
+    check_line(page, told(widget, text, order[1], 4))
+    assert "loss change 0.60" in page.locator("#attention .xp-sums").inner_text()
+    buttons = page.get_by_role("group", name="Largest loss change").get_by_role("button")
+    assert [numbers(text)[1] for text in buttons.all_inner_texts()] == [
+        pytest.approx(scores[head], abs=0.005) for head in order
+    ]
+    buttons.nth(3).press("Enter")
+    check_line(page, told(widget, text, order[3], 4))
+    assert buttons.nth(3).get_attribute("aria-pressed") == "true"
 
 
 def test_leaving_out_the_first_token_scales_the_rest(show, shown):

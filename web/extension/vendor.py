@@ -23,6 +23,12 @@ BERTVIZ = {  # what bertviz loads -> our copy; longest first
     CDN + "jquery/2.0.0/jquery.min": "vendor/jquery.min",
     CDN + "d3/5.7.0/d3.min": "vendor/d3.min",
 }
+LABELS = {  # parts of a bertviz view -> what a screen reader needs to know about them
+    '<select id="layer">': 'aria-label="Layer"',
+    '<select id="filter">': 'aria-label="Attention"',
+    "<div id='vis'>": 'role="img" aria-label="Attention weights drawn as lines from each token to '
+    'the tokens it looks at. Made by bertviz, for the mouse."',
+}
 
 
 def copy(app: Sphinx) -> None:
@@ -43,7 +49,7 @@ def copy(app: Sphinx) -> None:
 
 
 def localise(body: str, link: Callable[[str], str]) -> str:
-    """Point the scripts of a bertviz view at the book's own copies.
+    """Point the scripts of a bertviz view at the book's own copies, and name its parts.
 
     Args:
         body: HTML of one page.
@@ -51,4 +57,6 @@ def localise(body: str, link: Callable[[str], str]) -> str:
     """
     for url, name in BERTVIZ.items():
         body = body.replace(url, link(name))
-    return body.replace('<select id="layer">', '<select id="layer" aria-label="Layer">')
+    for part, label in LABELS.items():
+        body = body.replace(part, f"{part[: part.index('>')]} {label}{part[part.index('>') :]}")
+    return body

@@ -1,10 +1,11 @@
 /* The heads of a real model: a grid of heads, a sentence, and where a chosen token looks. */
 import {
-  PALETTE, checkbox, connect, frame, h, onWidth, percent, quote, s, select, unpackUints,
+  PALETTE, button, checkbox, connect, fixed, frame, h, onWidth, percent, quote, s, select, slider, unpackUints,
 } from "./shared.js";
 
 const STEPS = 255;
 const ROW = 26;
+const LISTED = 8;
 
 /** Maps of one sentence as `maps[head][query][key]`, from multiples of 1/255. */
 export function readMaps({ tokens, causal, maps }, heads) {
@@ -22,6 +23,31 @@ export function readMaps({ tokens, causal, maps }, heads) {
 export function withoutFirst(row) {
   const rest = row.slice(1).reduce((a, b) => a + b, 0);
   return row.map((weight, key) => (key && rest > 0 ? weight / rest : 0));
+}
+
+/** Numbers of the heads, the largest value first; equal values keep their order. */
+export const ranking = (values) => [...values.keys()].sort((a, b) => values[b] - values[a] || a - b);
+
+/** Heads in the order of a measure: buttons for the first few and a slider through all of them. */
+function rankedHeads(data, choose) {
+  let order = [];
+  const walk = slider("All heads, largest first", { min: 1, max: data.heads.length, step: 1, value: 1,
+    format: (rank) => `${rank} of ${data.heads.length}`, oninput: (rank) => choose(data.heads[order[rank - 1]]) });
+  const few = h("div", { role: "group", class: "xp-toggles" });
+  const node = h("div", { class: "xp-ranked", hidden: true }, few, walk.node);
+  let listed = [];
+  const mark = (at) => {
+    listed.forEach(([i, item]) => item.setAttribute("aria-pressed", String(i === at)));
+    if (order.length) walk.show(order.indexOf(at) + 1);
+  };
+  const sort = (name, values) => {
+    node.hidden = !values;
+    order = values ? ranking(values) : [];
+    listed = order.slice(0, LISTED).map((i) => [i, button(`${data.heads[i].join(".")}: ${fixed(values[i])}`, () => choose(data.heads[i]))]);
+    few.setAttribute("aria-label", `Largest ${name}`);
+    few.replaceChildren(h("p", { class: "xp-note" }, `largest ${name}`), h("div", {}, ...listed.map(([, item]) => item)));
+  };
+  return { node, sort, mark };
 }
 
 function headGrid(data, choose) {
@@ -42,7 +68,7 @@ function headGrid(data, choose) {
       cells.set(i, cell);
       return h("span", { role: "gridcell" }, cell);
     })));
-  const grid = h("div", { role: "grid", "aria-label": "Heads: one row for each layer, arrow keys move", class: layers.length > 12 ? "xp-heads xp-tall" : "xp-heads" }, ...rows);
+  const grid = h("div", { role: "grid", "aria-label": "Heads: one row for each layer, arrow keys move", class: `xp-heads${layers.length > 12 ? " xp-tall" : ""}${numbers.length > 9 ? " xp-many" : ""}` }, ...rows);
   grid.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     if (!step) return;
@@ -82,6 +108,7 @@ function render({ model, el }) {
   });
   const names = Object.keys(data.scores);
   const shade = select("Shade the grid by", [["", "kind of head"], ...names.map((name) => [name, name])], "", paintGrid);
+  const ranked = rankedHeads(data, choose);
   const skip = checkbox("leave out the first token", model.get("skip_first"), (on) => traits.set({ skip_first: on }));
   const legend = h("p", { class: "xp-note xp-legend" }, ...kinds.map((kind, i) =>
     h("span", {}, h("span", { class: "xp-swatch", style: `background:var(--xp-${PALETTE[i % PALETTE.length]})` }), ` ${kind}`)));
@@ -89,7 +116,7 @@ function render({ model, el }) {
   const heat = h("div", { class: "xp-heat", "aria-hidden": "true" });
   const heading = h("p", { class: "xp-sums" });
   const { say } = frame(el, "Where does each token look?", "Choose a head (arrow keys move in the grid), then point at a token on the left or tab to it.",
-    h("div", { class: "xp-bar" }, sentences.node, names.length ? shade.node : "", skip.node),
+    h("div", { class: "xp-bar" }, sentences.node, names.length ? shade.node : "", skip.node), ranked.node,
     h("div", { class: "xp-attention" }, h("div", {}, h("p", { class: "xp-note" }, "layer ↓ head →"), grid, legend),
       h("div", { class: "xp-maps" }, heading, h("div", { class: "xp-columns" }, links, heat))));
 
@@ -105,6 +132,8 @@ function render({ model, el }) {
       cell.title = cell.getAttribute("aria-label");
     }
     legend.hidden = Boolean(values);
+    ranked.sort(shade.input.value, values);
+    update();
   }
 
   function build() {
@@ -137,7 +166,10 @@ function render({ model, el }) {
       cell.tabIndex = i === at ? 0 : -1;
     }
     skip.input.checked = model.get("skip_first");
-    heading.textContent = `Head ${head.join(".")}${data.labels[at] ? `: ${data.labels[at]}` : ""}`;
+    const values = data.scores[shade.input.value];
+    const about = [data.labels[at], values && `${shade.input.value} ${fixed(values[at])}`].filter(Boolean);
+    heading.textContent = `Head ${head.join(".")}${about.length ? `: ${about.join(", ")}` : ""}`;
+    ranked.mark(at);
     rows.forEach((row, i) => row.forEach((weight, j) => {
       parts.lines[i][j].setAttribute("stroke-width", i === token ? 1 + 6 * weight : 2.5 * weight);
       parts.lines[i][j].setAttribute("stroke-opacity", weight < 0.01 ? 0 : i === token ? 0.25 + 0.75 * weight : 0.18 * weight);
@@ -157,7 +189,6 @@ function render({ model, el }) {
     const seen = best.map((key) => `${quote(parts.tokens[key])} ${percent(row[key])}`).join(", ");
     return `head ${head.join(".")}: ${quote(parts.tokens[token])} looks at ${seen || "nothing but the first token"}`;
   }
-  update();
   paintGrid();
   const unwatch = onWidth(links, (width) => links.classList.toggle("xp-narrow", width < 260));
   return () => { traits.stop(); unwatch(); };
