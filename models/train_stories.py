@@ -117,9 +117,10 @@ It knows nothing else. Begin a text with `{END}` and it tells a story.
 - **Data**: {STORIES:,} stories of seed 0, of which {last.tokens:,} tokens of the training part were
   read in windows of {CONTEXT} (CC0; the card of the corpus is `minillm data stories`).
 - **Tokenizer**: byte-level BPE with {VOCABULARY:,} tokens, trained on 4,000 stories.
-- **Result**: loss {last.loss:.3f} nats per token on the last batch, {last.val_loss:.3f} on the validation part,
-  whose pairs of plot and main thing no training story has. `benchmarks/story_models.py` compares the
-  model with an n-gram model, an LSTM and the bound of the world, and counts contradictions.
+- **Result**: loss {last.loss:.3f} nats per token on the last batch, {last.val_loss:.3f} on the
+  validation part, whose pairs of plot and main thing no training story has.
+  `benchmarks/story_models.py` compares the model with an n-gram model, an LSTM and the bound of the
+  world, and counts contradictions.
 - **Made by**: `python models/train_stories.py {name}`: {last.step:,} updates in {last.seconds:,.0f}
   seconds on one busy CPU core, minillm {minillm.__version__}, torch {torch.__version__}.
 - **Limits**: names, places and things outside the world's tables are spelled, not understood.
