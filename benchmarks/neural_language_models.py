@@ -1,4 +1,4 @@
-"""Train five small language models for equal tokens, test how far each remembers, store both.
+"""Train five small language models for equal tokens and store their curves.
 
 All have about 105,000 parameters and see the same windows. Beside them stand character n-grams,
 fitted to the whole training text. Used by the chapter "Neural language models".
@@ -17,12 +17,10 @@ from torch import Tensor, nn
 import minillm
 from minillm import CausalLM, ModelConfig, RecurrentConfig, RecurrentLM, TokenWindows, TrainConfig
 from minillm.corpora import bible
-from minillm.data import generator
 
 OUT = Path(minillm.__file__).parent / "results" / "neural_language_models.json"
 LENGTH, BATCH, EVAL_BATCHES, TEST, ORDERS = 64, 16, 20, 20_000, range(1, 8)
 RATES = {"MLP": 4e-3, "RNN": 2e-3, "GRU": 4e-3, "LSTM": 4e-3, "Transformer": 4e-3}
-KINDS, COPY_STEPS, DISTANCES = 8, 600, (5, 10, 20, 40)
 Result = dict[str, Any]
 
 
@@ -42,20 +40,6 @@ class WindowLM(nn.Module):
         windows = torch.cat([before, tokens], dim=1).unfold(1, self.window, 1)  # (B, T, window)
         logits: Tensor = self.lm_head(self.hidden(self.embedding(windows).flatten(2)).tanh())
         return logits
-
-
-class FirstSymbol:
-    """Random symbols; after the last of them the first must be named."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-
-    def batch(self, step: int, size: int) -> minillm.Batch:
-        """`size` sequences, the same for the same step."""
-        tokens = torch.randint(KINDS, (size, self.length), generator=generator(0, step))
-        targets = torch.full_like(tokens, minillm.IGNORE)
-        targets[:, -1] = tokens[:, 0]
-        return minillm.Batch(tokens, targets)
 
 
 def recurrent(cell: Any, vocab_size: int, d_model: int, forget: float | None = None) -> RecurrentLM:
@@ -137,44 +121,12 @@ def counts(parts: dict[str, Tensor], vocab_size: int) -> list[Result]:
     return rows
 
 
-def copy_run(name: str, model: nn.Module, length: int) -> Result:
-    """Train until the first symbol is named or the updates are used up; measure on new ones."""
-    config = TrainConfig(
-        steps=COPY_STEPS, batch_size=64, lr=3e-3, schedule="stable", weight_decay=0.0
-    )
-    data = FirstSymbol(length)
-    trainer = minillm.Trainer(model, config, data)
-    while trainer.step < COPY_STEPS:
-        if trainer.fit(25)[-1].loss < 0.02:
-            break
-    test = data.batch(10**6, 1000)
-    with torch.no_grad():
-        right = model(test.inputs)[:, -1].argmax(-1) == test.targets[:, -1]
-    run = {
-        "name": name,
-        "T": length,
-        "steps": trainer.step,
-        "accuracy": right.float().mean().item(),
-    }
-    print(run, flush=True)
-    return run
-
-
-def copy_model(name: str, length: int) -> nn.Module:
-    """A model of 64 dimensions; the Transformer has 32 and one block."""
-    torch.manual_seed(0)
-    if name == "Transformer":
-        return transformer(KINDS, length, 32, 1)
-    cell, _, forget = name.partition(" + ")
-    return recurrent(cell.lower(), KINDS, 64, float(forget) if forget else None)
-
-
 def main() -> None:
     """Run everything and write the JSON."""
-    parser = argparse.ArgumentParser(description="Five small language models, and their memory.")
+    parser = argparse.ArgumentParser(description="Five small language models for equal tokens.")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--out", type=Path, default=OUT)
-    args, started, corpus = parser.parse_args(), time.process_time(), bible("bbe")
+    args, corpus = parser.parse_args(), bible("bbe")
     tok = minillm.CharTokenizer("\n".join(verse.text for verse in corpus.train))
     parts = {
         part: torch.tensor(tok.encode("\n".join(verse.text for verse in getattr(corpus, part))))
@@ -184,11 +136,7 @@ def main() -> None:
     result: Result = {"made_by": made_by, "minillm": minillm.__version__}
     result |= {"torch": torch.__version__, "tokens_per_step": LENGTH * BATCH}
     result["counts"] = counts(parts, tok.vocab_size)
-    names = [(n, t) for t in DISTANCES for n in ("RNN", "GRU", "LSTM", "LSTM + 3", "Transformer")]
-    names += [(f"LSTM + {bias}", 40) for bias in (1, 2, 4)]
-    result["copy"] = [copy_run(n, copy_model(n, t), t) for n, t in names]
     result["runs"] = [train(name, args.steps, parts, tok.vocab_size) for name in RATES]
-    result["seconds"] = round(time.process_time() - started)
     args.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
 
 
