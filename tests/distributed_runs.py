@@ -111,8 +111,6 @@ def main(folder: Path, stage: str) -> None:
     with distributed.session(timeout=30) as ddp:
         fsdp = distributed.Sharded(ddp.rank, ddp.world_size)
         found = {}
-        if stage == "die" and ddp.rank == 1:
-            sys.exit("rank 1 dies")
         for label, parallel in {"ddp": ddp, "fsdp": fsdp}.items():
             if stage == "two":
                 found |= curves(parallel, label) | write(parallel, folder, label)
@@ -121,6 +119,12 @@ def main(folder: Path, stage: str) -> None:
         found |= draws(ddp)
         if ddp.rank == 0:
             (folder / f"{stage}.json").write_text(json.dumps(found), encoding="utf-8")
+        ddp.wait()
+        if stage == "three":  # at last, what happens to ranks that wait for a dead one?
+            if ddp.rank == 1:
+                sys.exit("rank 1 dies")
+            ddp.wait()
+            (folder / "survived").touch()
 
 
 if __name__ == "__main__":

@@ -9,22 +9,27 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed_runs import CASES, CONFIG, MODEL, Uneven, go_on, new_trainer, numbers
+from distributed_runs import CASES, CONFIG, HALF, MODEL, Uneven, go_on, new_trainer, numbers
+from torch.testing import assert_close
 
-from minillm import distributed
+from minillm import distributed, load
+from minillm.cli import main
 from minillm.data import IGNORE, Batch
+from minillm.history import History
 from minillm.models import CausalLM
 from minillm.parallel import Parallel
+from minillm.run_config import read_run_config, to_toml
 from minillm.trainer import Trainer
+from minillm.training_run import TrainingRun
 
 SCRIPT = Path(__file__).with_name("distributed_runs.py")
 EXACT, MUON = 1e-5, 2e-3  # Muon's direction is computed in bfloat16, which enlarges rounding
 
 
-def torchrun(ranks, folder, stage):
+def torchrun(ranks, *program):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc_per_node={ranks}", str(SCRIPT), str(folder), stage]
+    command += [f"--nproc_per_node={ranks}", *map(str, program)]
     return subprocess.run(
         command, env=environment, timeout=150, check=False, capture_output=True, text=True
     )
@@ -38,7 +43,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def two(folder):
     """Two ranks: whole curves, and checkpoints of half runs."""
-    done = torchrun(2, folder, "two")
+    done = torchrun(2, SCRIPT, folder, "two")
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "two.json").read_text("utf-8"))
 
@@ -87,13 +92,18 @@ def test_one_process_goes_on_with_what_two_saved(two, one, folder):
         assert_same(got, one[case], MUON if case == "muon" else EXACT)
 
 
-def test_three_ranks_go_on_with_what_two_and_one_saved(two, one, folder):
+@pytest.fixture(scope="module")
+def three(two, folder):
+    """Three ranks, which go on with what is there; then the second one dies."""
     for name, config in CASES.items():
         trainer = new_trainer(Parallel(), config)
-        trainer.fit(6)
+        trainer.fit(HALF)
         trainer.save(folder / f"one-{name}.pt")
-    done = torchrun(3, folder, "three")
-    assert done.returncode == 0, done.stderr[-3000:]
+    return torchrun(3, SCRIPT, folder, "three")
+
+
+def test_three_ranks_go_on_with_what_two_and_one_saved(three, one, folder):
+    assert (folder / "three.json").exists(), three.stderr[-3000:]
     found = json.loads((folder / "three.json").read_text("utf-8"))
     found.pop("draws")
     assert len(found) == 2 * 3 * len(CASES)  # two ways to go on, three that saved
@@ -120,11 +130,47 @@ def test_a_damaged_folder_is_refused(two, folder, tmp_path):
         other.resume(folder / "fsdp-adamw.pt")
 
 
-def test_a_dead_rank_ends_the_others(tmp_path):
-    done = torchrun(2, tmp_path, "die")
-    assert done.returncode != 0
-    assert "rank 1 dies" in done.stderr
-    assert not list(tmp_path.iterdir())
+def test_a_dead_rank_ends_the_others(three, folder):
+    assert three.returncode != 0
+    assert "rank 1 dies" in three.stderr
+    assert not (folder / "survived").exists()
+
+
+def test_the_command_line_shards_a_run_and_leaves_a_whole_model(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 40, encoding="utf-8")
+    tables = {
+        "model": {"d_model": 16, "n_layers": 2, "n_heads": 2},
+        "train": {
+            "steps": 6, "batch_size": 3, "ema_decay": 0.5, "eval_every": 3, "eval_batches": 2,
+        },
+        "data": {"files": [str(tmp_path / "text.txt")], "tokenizer": "char", "context_length": 8},
+        "run": {"folder": str(tmp_path / "one"), "device": "cpu", "checkpoint_every": 3,
+                "prompt": "the", "parallel": "fsdp", "tensorboard": True},
+    }  # fmt: skip
+    config, folder = tmp_path / "config.toml", tmp_path / "two"
+    config.write_text(to_toml(tables), encoding="utf-8")
+    assert main(["train", str(config)]) == 0
+    said = capsys.readouterr().out
+    change = f"run.folder={folder}"
+    done = torchrun(2, "-m", "minillm", "train", config, "--set", change)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.replace(str(folder), tables["run"]["folder"]) == said
+    assert (folder / "checkpoints" / "step-00000006.pt" / "__1_0.distcp").is_file()
+    assert len(list((folder / "tensorboard").iterdir())) == 1
+    one, two = (History.from_jsonl(tmp_path / name / "history.jsonl") for name in ("one", "two"))
+    for name in ("loss", "grad_norm", "val_loss"):
+        assert two.column(name) == pytest.approx(one.column(name), abs=1e-4), name
+    expected, got = (load(tmp_path / name).model.state_dict() for name in ("one", "two"))
+    assert_close(got, expected, atol=1e-4, rtol=0)
+
+    written = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").unlink()
+    assert main(["train", str(config), "--resume", "--set", change]) == 0  # alone, nothing to do
+    assert (folder / "model.safetensors").read_bytes() == written
+    run = TrainingRun(read_run_config(config, changes=[change]), resume=True)
+    run.trainer.average = None
+    run.model.load_state_dict(load(folder).model.state_dict())
+    assert run.trainer.evaluate() == pytest.approx(two[-1].val_loss, abs=1e-6)
 
 
 # --- without processes

@@ -18,18 +18,16 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.nn.parallel import DistributedDataParallel
 
-from .parallel import Parallel
-
-Mode = Literal["ddp", "fsdp"]
+from .parallel import Mode, Parallel
 
 
 class Replicated(Parallel):
@@ -97,7 +95,10 @@ class Sharded(Replicated):
             for block in blocks:
                 fully_shard(block, mesh=mesh)
         # The outermost slices come apart too: after an evaluation no backward pass does it.
-        return cast(nn.Module, fully_shard(model, mesh=mesh, reshard_after_forward=True))
+        fully_shard(model, mesh=mesh, reshard_after_forward=True)
+        if hasattr(model, "next_logits"):  # a second way in, by which `generate` reads a prompt
+            register_fsdp_forward_method(model, "next_logits")
+        return model
 
     def pausing(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:
         """Have gradients added up at the end of the last part of a batch only."""

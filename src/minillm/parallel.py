@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .data import IGNORE, Batch
+
+Mode = Literal["ddp", "fsdp"]
 
 
 class Parallel:

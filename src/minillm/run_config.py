@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .config import GPT2_SMALL, SMOLLM2_135M, ModelConfig
+from .parallel import Mode
 from .table_check import Table, build, change, check, require_known
 from .train_config import TrainConfig
 
@@ -80,6 +81,7 @@ class RunSettings:
         patience: evaluations without a new best before the run ends; None never ends it.
         tensorboard: whether to write event files.
         weights: type of the numbers in the final model.safetensors.
+        parallel: how several processes share the work, if torchrun starts several.
 
     Raises:
         ValueError: If a number is below 1, or the folder has no name.
@@ -94,6 +96,7 @@ class RunSettings:
     patience: int | None = None
     tensorboard: bool = False
     weights: Literal["float16", "float32"] = "float32"
+    parallel: Mode = "ddp"
 
     def __post_init__(self) -> None:
         if not self.folder:

@@ -18,20 +18,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from . import callbacks
 from .callbacks.due import due
 from .catalogue import Texts, corpus_texts, file_texts
-from .checkpoint import checkpoint_path, list_checkpoints
+from .checkpoint import checkpoint_path, list_checkpoints, remove_checkpoint
 from .data import TokenWindows
 from .device import best_device
 from .history import Record
 from .model_folder import read_tokenizer, save_model, write_whole
 from .models import CausalLM
+from .parallel import Parallel, whole
 from .run_card import run_card
 from .run_config import RunConfig, read_run_config, require_same_run, to_toml
 from .tokenizer import BPETokenizer, CharTokenizer
 from .trainer import Callback, Trainer
+from .weights.assemble import assemble
 
 TextTokenizer = BPETokenizer | CharTokenizer
 
@@ -42,10 +45,12 @@ class TrainingRun:
     Args:
         config: what to do.
         resume: go on in a folder that holds this run; without it the folder must be empty.
+        parallel: the processes that share the work; by default there is one.
 
     Attributes:
         trainer: with model, data, history and the step that was reached.
         tokenizer: what made the ids.
+        leads: whether this process is the one that prints, and writes all but checkpoints.
 
     Raises:
         ValueError: If the folder holds another run, or one and `resume` is False; if text,
@@ -55,8 +60,12 @@ class TrainingRun:
     Book: chapter "Pretraining".
     """
 
-    def __init__(self, config: RunConfig, *, resume: bool = False) -> None:
+    def __init__(
+        self, config: RunConfig, *, resume: bool = False, parallel: Parallel | None = None
+    ) -> None:
         self.config, self.folder = config, Path(config.run.folder)
+        parallel = Parallel() if parallel is None else parallel
+        self.leads = parallel.rank == 0
         device = find_device(config.run.device)
         _check_folder(self.folder, config, resume=resume)
         self.texts = load_texts(config)
@@ -71,11 +80,14 @@ class TrainingRun:
         self.progress = callbacks.Progress()
         self.board = self._board()
         self.trainer = Trainer(
-            self.model, config.train, train, val_data=validation, callbacks=self._callbacks()
+            self.model, config.train, train, val_data=validation, parallel=parallel
         )
+        self.trainer.callbacks = self._callbacks()
         if list_checkpoints(self.checkpoints):
             self.trainer.resume(self.checkpoints)
-        self._write_beginning()
+        parallel.wait()  # until every process has seen the folder as it was
+        if self.leads:
+            self._write_beginning()
 
     @property
     def checkpoints(self) -> Path:
@@ -83,19 +95,22 @@ class TrainingRun:
         return self.folder / "checkpoints"
 
     def save(self) -> Path:
-        """Write a checkpoint of the present step, and the history."""
+        """Write a checkpoint of the present step, and the history; every process has to call it."""
         path = checkpoint_path(self.checkpoints, self.trainer.step)
         self.trainer.save(path)
-        write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
+        if self.leads:
+            write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
         return path
 
     def finish(self) -> None:
-        """Write the final model, its card and the history."""
-        write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
-        dtype = torch.float16 if self.config.run.weights == "float16" else torch.float32
-        card = run_card(self.config, self.model, self.trainer.history, self.texts.origin)
+        """Write the final model, its card and the history; every process has to call it.
+
+        With `ema_decay` the model has the averaged weights, whose loss the history tells.
+        """
         with self.trainer.averaged():
-            save_model(self.folder, self.model, self.tokenizer, card, dtype=dtype)
+            weights = {name: whole(p.detach()) for name, p in self.model.named_parameters()}
+            if self.leads:
+                self._write_end(assemble(CausalLM, self.model.config, weights))
 
     def close(self) -> None:
         """End the progress bar and the event file, whatever happened."""
@@ -116,34 +131,47 @@ class TrainingRun:
             raise ValueError(f"for validation {error}") from None
 
     def _board(self) -> callbacks.TensorBoard | None:
-        wanted = self.config.run.tensorboard
+        wanted = self.config.run.tensorboard and self.leads
         return callbacks.TensorBoard(self.folder / "tensorboard") if wanted else None
+
+    def _write_end(self, model: CausalLM) -> None:
+        write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
+        dtype = torch.float16 if self.config.run.weights == "float16" else torch.float32
+        card = run_card(self.config, self.model, self.trainer.history, self.texts.origin)
+        save_model(self.folder, model, self.tokenizer, card, dtype=dtype)
 
     def _write_beginning(self) -> None:
         """Only now is it known that the run can begin: a wrong config leaves no folder behind."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         for left_over in self.checkpoints.glob(".*.tmp"):  # of a run that was killed
-            left_over.unlink()
+            remove_checkpoint(left_over)
         write_whole(self.folder / "tokenizer.json", self.tokenizer.save)
         text = to_toml(self.config.tables)
         write_whole(self.folder / "config.toml", lambda p: p.write_text(text, encoding="utf-8"))
 
-    def _callbacks(self) -> list[Callback]:
-        run, every = self.config.run, self.config.run.checkpoint_every
-        made: list[Callback] = [self.progress]
-        if run.prompt:
-            made.append(callbacks.SampleText(self.tokenizer, run.prompt, every=run.sample_every))
+    def _callbacks(self) -> tuple[Callback, ...]:
+        run = self.config.run
+        made: list[Callback] = [self.progress] if self.leads else []
+        if run.prompt:  # on every process, as with FSDP2 each has a slice of the model
+            write = tqdm.write if self.leads else _keep_silent
+            every = run.sample_every
+            made.append(callbacks.SampleText(self.tokenizer, run.prompt, every=every, write=write))
         if self.board is not None:
             made.append(self.board)
+        every = run.checkpoint_every
         made.append(callbacks.Checkpoint(self.checkpoints, every=every, keep=run.keep))
         made.append(self._write_history)
         if run.patience is not None:
             made.append(callbacks.EarlyStopping(patience=run.patience))
-        return made
+        return tuple(made)
 
     def _write_history(self, trainer: Trainer, record: Record) -> None:
-        if due(record.step, self.config.run.checkpoint_every, trainer.config.steps):
+        if self.leads and due(record.step, self.config.run.checkpoint_every, trainer.config.steps):
             write_whole(self.folder / "history.jsonl", trainer.history.to_jsonl)
+
+
+def _keep_silent(_text: str) -> None:
+    """One process prints for all."""
 
 
 def find_device(name: str) -> torch.device:

@@ -34,7 +34,8 @@ EXAMPLE = """a small example:
   prompt = "The "             # continued every sample_every updates
 
 [data] also takes validation; [run] also takes device, checkpoint_every, keep,
-patience, tensorboard and weights ("float16" or "float32").
+patience, tensorboard, weights ("float16" or "float32") and parallel ("ddp" or
+"fsdp"), for several devices: torchrun --nproc_per_node=2 -m minillm train FILE
 """
 
 

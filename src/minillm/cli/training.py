@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
+
+import torch
 
 from ..checkpoint import list_checkpoints
 from ..history import Record
+from ..parallel import Mode, Parallel
 from ..run_config import read_run_config
 from ..trainer import Trainer
 from ..training_run import TrainingRun
@@ -18,7 +23,7 @@ class Interrupt:
     """A callback by which Ctrl-C ends a run between two updates, with a checkpoint.
 
     In the middle of an update some weights would be new and others old. A second Ctrl-C does not
-    wait.
+    wait. Of several processes all stop after the same update, whichever was asked first.
 
     Args:
         run: what to save.
@@ -34,12 +39,13 @@ class Interrupt:
         self.asked = True
 
     def __call__(self, trainer: Trainer, record: Record) -> None:
-        """Save and stop, if asked.
+        """Save and stop, if this process or another was asked.
 
         Raises:
             KeyboardInterrupt: With a message for the user.
         """
-        if self.asked:
+        asked = torch.tensor(float(self.asked), device=trainer.device)
+        if trainer.parallel.sum(asked) > 0:
             path = self.run.save()
             raise KeyboardInterrupt(
                 f"stopped after step {record.step} of {trainer.config.steps}, saved {path}; "
@@ -56,16 +62,26 @@ def train(options: argparse.Namespace) -> None:
         OSError: If a file cannot be read or written.
     """
     device = [f"run.device={options.device}"] if options.device else []
-    run = TrainingRun(
-        read_run_config(options.config, changes=[*options.set, *device]), resume=options.resume
-    )
-    if options.resume:
-        say(f"{run.folder}: going on after step {run.trainer.step}\n")
-    _fit(run)
-    run.finish()
-    last = run.trainer.history[-1]
-    say(f"{run.folder}: {last.step} updates, loss {last.loss:.3f}\n")
-    say(f'minillm generate {run.folder} "..." lets it write\n')
+    config = read_run_config(options.config, changes=[*options.set, *device])
+    with _session(config.run.parallel) as parallel:
+        run = TrainingRun(config, resume=options.resume, parallel=parallel)
+        if options.resume and run.leads:
+            say(f"{run.folder}: going on after step {run.trainer.step}\n")
+        _fit(run)
+        run.finish()
+    if run.leads:
+        last = run.trainer.history[-1]
+        say(f"{run.folder}: {last.step} updates, loss {last.loss:.3f}\n")
+        say(f'minillm generate {run.folder} "..." lets it write\n')
+
+
+def _session(mode: Mode) -> AbstractContextManager[Parallel]:
+    """The processes that torchrun has started; most often there is only this one."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return nullcontext(Parallel())
+    from .. import distributed  # noqa: PLC0415 - costs 1.4 s
+
+    return distributed.session(mode)
 
 
 def _fit(run: TrainingRun) -> None:
