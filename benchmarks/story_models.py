@@ -1,7 +1,8 @@
 """Judge the story models: loss against simpler ones, stories against the world's rules.
 
-    python models/train_stories.py story-lstm     # once: the recurrent baseline
     python benchmarks/story_models.py
+
+The recurrent baseline is trained first, unless its run is there (ten minutes).
 
 Every model is scored on the same tokens, in windows of its context: on new stories about the plots
 and things of the training part (another seed), and on the test part, whose pairs of plot and thing
@@ -24,13 +25,13 @@ from torch import Tensor
 
 import minillm
 from minillm import NGramLM, Sampling, TokenWindows
-from minillm.checkpoint import load_checkpoint, newest_checkpoint
 from minillm.stories import check, stories
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "models"))
 
-from train_stories import CONTEXT, END, STORIES, as_tokens, make_model  # noqa: E402
+from train_stories import CONTEXT, END, STORIES, as_tokens  # noqa: E402
+from train_stories import train as train_one  # noqa: E402
 
 OUT = ROOT / "src" / "minillm" / "results" / "story_models.json"
 WINDOWS = 128
@@ -82,18 +83,6 @@ def judge(texts: list[str], known: set[str]) -> dict[str, float]:
     }
 
 
-def lstm(runs: Path) -> torch.nn.Module:
-    """The recurrent baseline, from the checkpoint of its run.
-
-    Raises:
-        FileNotFoundError: If it has not been trained.
-    """
-    content = load_checkpoint(newest_checkpoint(runs / "story-lstm"))
-    model = make_model("story-lstm")
-    model.load_state_dict(content["model"])
-    return model.eval()
-
-
 def main() -> None:
     """Score and judge all models, print a table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -108,7 +97,7 @@ def main() -> None:
     held = {"loss": fresh, "loss_on_new_pairs": corpus.test}
     tokens = {name: as_tokens(tokenizer, part) for name, part in held.items()}
     five = NGramLM(tokenizer.vocab_size, 5, smoothing="kneser_ney").fit(train)
-    models = {"5-gram": five, "LSTM": lstm(options.runs)}
+    models = {"5-gram": five, "LSTM": train_one("story-lstm", options.runs).model.eval()}
     models |= {"story-gpt-nano": nano.model, "story-gpt": gpt.model}
     known, rows = {story.text for story in corpus.train}, []
     for name, model in models.items():
