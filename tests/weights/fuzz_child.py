@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[1])]
+sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # the tests, the repository
 from conftest import GPT2, LLAMA, randomise  # noqa: E402
 from test_load import write_gguf  # noqa: E402
 from test_remote import CONFIG, gpt2_names  # noqa: E402
