@@ -3,7 +3,8 @@
 The reference is trained in full: GPT-2 blocks, AdamW, 2,000 small batches. Ours has no more
 parameters and is trained until the end of its own schedule. Then every choice is taken back, one at
 a time, with all others kept. Same text, same split, same validation windows. Time is that of the
-training steps without evaluation, in CPU seconds of one thread, so other programs do not count.
+training steps without evaluation, in CPU seconds of one thread. Other programs count less there
+than in wall time, yet they count: compare what was run side by side.
 """
 
 import argparse
