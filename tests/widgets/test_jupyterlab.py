@@ -11,9 +11,7 @@ from contextlib import contextmanager
 
 import nbformat
 import pytest
-from playwright.sync_api import expect, sync_playwright
-
-from tools import browser
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
 CELL = "from minillm import widgets\nwidgets.RotaryPairs()"
@@ -62,12 +60,11 @@ def _wait(address, server, log):
     raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
 
 
-def test_an_explorable_works_in_jupyterlab(tmp_path):
+def test_an_explorable_works_in_jupyterlab(chromium, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, tmp_path / "try.ipynb")
-    with jupyterlab(tmp_path) as address, sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=browser.require(), args=browser.ARGUMENTS)
+    with jupyterlab(tmp_path) as address:
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{address}lab/tree/try.ipynb", timeout=1000 * SECONDS)
         page.get_by_text("| Idle").first.wait_for(timeout=1000 * SECONDS)  # the kernel is there
@@ -80,4 +77,4 @@ def test_an_explorable_works_in_jupyterlab(tmp_path):
         page.keyboard.press("ArrowRight")
         expect(view).not_to_have_text(before)
         assert view.inner_text() != before
-        chromium.close()
+        page.close()
