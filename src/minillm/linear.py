@@ -2,7 +2,8 @@
 
 While a text is written, each step multiplies one vector by every matrix of the model. That is a
 matrix–vector product, for which PyTorch has a kernel of its own; `nn.Linear` calls the one for
-matrices, which is slower then, in bfloat16 on a CPU by a third. Chapter "Generating text".
+matrices, which is slower then, most of all in bfloat16 on a CPU (`benchmarks/generation.py`).
+Chapter "Generating text".
 """
 
 from __future__ import annotations
