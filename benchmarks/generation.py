@@ -24,7 +24,7 @@ import transformers
 from torch import Tensor
 
 import minillm
-from minillm import CausalLM, Sampling, generate, int8_weights
+from minillm import CausalLM, Sampling, generate, int4_weights, int8_weights
 from minillm.corpora import bible
 from minillm.weights.families import llama_table
 
@@ -154,7 +154,12 @@ def main() -> None:
         t: minillm.load("smollm2-135m-instruct", dtype=t) for t in (torch.float32, torch.bfloat16)
     }
     single, half = (item.model for item in loaded.values())
-    small = int8_weights(minillm.load("smollm2-135m-instruct", dtype=torch.bfloat16).model)
+    fewer = {
+        f"minillm int{bits} weights": store(
+            minillm.load("smollm2-135m-instruct", dtype=torch.bfloat16).model
+        )
+        for bits, store in ((8, int8_weights), (4, int4_weights))
+    }
     encode = loaded[torch.float32].tokenizer.encode
     prompt = torch.tensor([encode(PROMPT)])
     models = {
@@ -162,7 +167,7 @@ def main() -> None:
         "minillm float32": single,
         "transformers bfloat16": reference(half),
         "minillm bfloat16": half,
-        "minillm int8 weights": small,
+        **fewer,
     }
     rows = speed(models, prompt, options.tokens, options.rounds)
     for row in rows:

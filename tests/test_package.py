@@ -15,7 +15,7 @@ LAYERS = [
     set(names.split())
     for names in (
         "config tokenizer ngram data artefacts device verses source results int8 linear",
-        "table_check hub norm ffn position state chat wordpiece counting history ema",
+        "int4 table_check hub norm ffn position state chat wordpiece counting history ema",
         "parallel trained",
         "muon",
         "attention recurrent corpora sampling objectives evaluation train_config",

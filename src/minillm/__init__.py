@@ -20,6 +20,7 @@ from .ffn import MLP, SwiGLU
 from .generate import Step, generate, left_pad, stream
 from .heads import ablate_heads, head_outputs
 from .history import History, Record
+from .int4 import Int4Linear, int4_weights
 from .int8 import Int8Linear, int8_weights
 from .load import Loaded, load
 from .models import CausalLM, MaskedLM, Seq2Seq, init_weights
@@ -71,6 +72,7 @@ __all__ = [
     "GRUCell",
     "History",
     "Hypothesis",
+    "Int4Linear",
     "Int8Linear",
     "KVCache",
     "LSTMCell",
@@ -122,6 +124,7 @@ __all__ = [
     "generate",
     "head_outputs",
     "init_weights",
+    "int4_weights",
     "int8_weights",
     "kv_bytes_per_token",
     "left_pad",

@@ -11,6 +11,8 @@ Book: chapter "A GPT, and the real thing".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -101,13 +103,29 @@ def int8_weights(model: nn.Module) -> nn.Module:
     Source: Dettmers et al. (2022), arXiv:2208.07339.
     Book: chapter "A GPT, and the real thing".
     """
+    return replace_linear_layers(model, Int8Linear)
+
+
+def replace_linear_layers(model: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> nn.Module:
+    """Put what `make` makes of it in the place of every linear layer; return the model, to be read.
+
+    Nothing is changed unless every layer could be made.
+
+    Raises:
+        ValueError: If the model has no linear layer, or `make` refuses one (names the layer).
+    """
     layers = {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear)}
     if not layers:
-        raise ValueError(f"{type(model).__name__} has 0 linear layers to store as bytes")
-    for name, layer in layers.items():
+        raise ValueError(f"{type(model).__name__} has 0 linear layers to store in fewer bits")
+    made = {name: _made(name, layer, make) for name, layer in layers.items()}
+    for name, layer in made.items():
         parent, _, attribute = name.rpartition(".")
-        try:
-            setattr(model.get_submodule(parent), attribute, Int8Linear(layer))
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+        setattr(model.get_submodule(parent), attribute, layer)
     return model.eval()
+
+
+def _made(name: str, layer: nn.Linear, make: Callable[[nn.Linear], nn.Module]) -> nn.Module:
+    try:
+        return make(layer)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
