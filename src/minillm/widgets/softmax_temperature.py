@@ -157,15 +157,15 @@ class SoftmaxTemperature(Explorable):
 
     def fallback(self) -> Fallback:
         """The shares at three temperatures."""
-        words, effective = self.data["words"], math.exp(self.entropy())
-        best = int(np.argmax(self.scores))
+        words, shares = self.data["words"], self.shares()
+        best = int(shares.argmax())
         after = f" after “{self.data['context']}”" if self.data["context"] else ""
         sentence = (
             f"Softmax with temperature: the scores of {len(words)} candidates for the next "
             f"word{after} become probabilities. At temperature {self.temperature:g} "
-            f"“{words[best]}” leads with {100 * self.shares()[best]:.0f} %, as open as a fair choice "
-            f"among {effective:.1f} words. A low temperature gathers the probability on the first "
-            "word, a high one spreads it; the order stays the same."
+            f"“{words[best]}” leads with {100 * shares[best]:.0f} %, as open as a fair choice "
+            f"among {math.exp(self.entropy()):.1f} words. A low temperature gathers the "
+            "probability on the first word, a high one spreads it; the order stays the same."
         )
         columns = [self.shares(heat) for heat in TABLE]
         rows = [

@@ -60,7 +60,7 @@ function line(word, { low, high }, choose, move) {
   input.addEventListener("input", () => move(Number(input.value)));
   arrowKeys(input, (dx, dy) => move(null, 0.1 * (dx + dy)));
   const node = h("tr", {}, h("th", { scope: "row" }, h("div", { class: "xp-score" }, name, cells[0]), input),
-    h("td", {}, cells[1], share, came), h("td", { class: "xp-slope" }, cells[2]), h("td", { class: "xp-number" }, cells[3]));
+    h("td", {}, h("div", { class: "xp-score" }, cells[1], cells[3]), share, came), h("td", { class: "xp-slope" }, cells[2]));
   return { node, name, input, cells, share, came };
 }
 
@@ -76,11 +76,9 @@ function render({ model, el }) {
   };
   const lines = words.map((word, i) => line(word, data, () => traits.set({ selected: i }), move(i)));
   const raised = h("span", { class: "xp-of" });
-  const came = h("th", { scope: "col", class: "xp-number" });
   const table = h("table", { class: "xp-candidates" },
-    h("caption", { class: "xp-hidden" }, "Candidates for the next word: score, probability, slope, draws"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "word and score"), h("th", { scope: "col" }, "probability"),
-      h("th", { scope: "col" }, "slope for ", raised), came)),
+    h("caption", { class: "xp-hidden" }, "Candidates for the next word: score, probability with what was drawn, slope"),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "word and score"), h("th", { scope: "col" }, "probability"), h("th", { scope: "col" }, "slope for ", raised))),
     h("tbody", {}, ...lines.map(({ node }) => node)));
 
   const heat = slider("Temperature T", { min: COOLEST - STEP, max: 0.6, step: STEP, value: toSlider(first.temperature),
@@ -101,7 +99,7 @@ function render({ model, el }) {
     input.value = score;
     input.setAttribute("aria-valuetext", fixed(score));
     name.setAttribute("aria-pressed", String(i === model.get("selected")));
-    [fixed(score), percent(shares[i]), arrow(steep[i]), n ? String(counts[i]) : "–"].forEach((text, j) => { cells[j].textContent = text; });
+    [fixed(score), percent(shares[i]), arrow(steep[i]), n ? `${counts[i]} of ${n}` : ""].forEach((text, j) => { cells[j].textContent = text; });
     cells[2].className = steep[i] > 0 ? "xp-up" : steep[i] < 0 ? "xp-down" : "";
     share.style.width = `${100 * shares[i]}%`;
     bar.hidden = !n;
@@ -115,7 +113,6 @@ function render({ model, el }) {
     const steep = slopes(scores, T, selected);
     words.forEach((_, i) => showLine(i, shares, steep, counts));
     raised.textContent = quote(words[selected]);
-    came.textContent = n ? `${n} drawn` : "drawn";
     heat.show(toSlider(T));
     more.disabled = n >= most;
     forget.disabled = !n;
