@@ -161,8 +161,7 @@ def test_explorables_work_in_jupyterlab(notebook):
     assert json.loads(told.inner_text()) == {name: case.value for name, case in CASES.items()}
 
 
-def test_enter_and_space_press_buttons_not_cells(notebook):
-    view = notebook.locator(".explorable", has_text="Softmax with temperature")
-    for key, drawn in (("Enter", 20), ("Space", 40)):
-        view.get_by_role("button", name="Draw 20 words").press(key)
-        expect(view.locator(".xp-line")).to_contain_text(f"In {drawn} draws")
+def test_arrow_keys_choose_from_a_list(notebook):
+    surface = notebook.get_by_label("Surface")
+    surface.press("ArrowDown")
+    expect(surface).to_have_value("bend")
