@@ -100,7 +100,7 @@ function render({ model, el }) {
     input.setAttribute("aria-valuetext", fixed(score));
     name.setAttribute("aria-pressed", String(i === model.get("selected")));
     [fixed(score), percent(shares[i]), arrow(steep[i]), n ? `${counts[i]} of ${n}` : ""].forEach((text, j) => { cells[j].textContent = text; });
-    cells[2].className = steep[i] > 0 ? "xp-up" : steep[i] < 0 ? "xp-down" : "";
+    cells[2].className = { "▲": "xp-up", "▼": "xp-down" }[cells[2].textContent[0]] ?? "";
     share.style.width = `${100 * shares[i]}%`;
     bar.hidden = !n;
     bar.style.width = `${n ? (100 * counts[i]) / n : 0}%`;
