@@ -32,6 +32,7 @@ def make_all():
     return [
         ngrams(written=["the"]),
         widgets.SoftDictionary(),
+        widgets.SoftmaxTemperature(["mat", "moon"], [2.0, 1.0], context="on the"),
         widgets.AttentionExplorer({"to be": (["to", " be"], [[HALF]])}, {(0, 0): "previous"}),
         widgets.RunExplorer([RUN], {"bigram": 2.2}),
         widgets.ThresholdDesk({"words": [0.1, 0.9]}, [0, 1], ["fine", "not fine"]),

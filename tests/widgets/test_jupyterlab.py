@@ -1,4 +1,4 @@
-"""An explorable in a real JupyterLab: the cell runs, the widget draws and answers the keyboard."""
+"""Every explorable in a real JupyterLab: it draws, answers the keyboard, and Python hears of it."""
 
 import json
 import os
@@ -8,14 +8,67 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import nbformat
 import pytest
 from playwright.sync_api import expect
 
+from minillm import widgets
+
 pytestmark = pytest.mark.slow
-CELL = "from minillm import widgets\nwidgets.RotaryPairs()"
 SECONDS = 60
+ALL_CELLS = {"windowingMode": "none"}  # else JupyterLab removes what is out of sight
+
+
+class Case(NamedTuple):
+    """One explorable: how it is made, what is pressed, what Python then finds in a trait."""
+
+    make: str
+    role: str
+    name: str
+    key: str
+    trait: str
+    value: object
+
+
+SETUP = """
+from minillm import BPETokenizer, widgets
+
+MAPS = [[[[1.0, 0.0], [0.5, 0.5]]], [[[1.0, 0.0], [0.0, 1.0]]]]
+RUNS = [
+    {"name": f"rate {x}", "settings": {"rate": x}, "steps": [0, 9], "val_loss": [3, 2 + x]}
+    for x in (0.1, 0.2)
+]
+views = {}
+"""
+CASES = {
+    "AttentionExplorer": Case(
+        '{"to be": (["to", " be"], MAPS)}', "gridcell", "head 0.0", "ArrowDown", "head", [1, 0]
+    ),
+    "MergeExplorer": Case(
+        '{"rhyme": BPETokenizer.train("sea shells " * 9, 262)}, "sea shell", limit=4',
+        *("slider", "Merges known", "ArrowRight", "merges", 1),
+    ),
+    "NGramExplorer": Case(
+        '["a", "cat"], [2, 1], {(0, 1): 1}, {}',
+        "slider",
+        "Share of the longest context, λ",
+        "Home",
+        "mix",
+        0,
+    ),
+    "OptimiserPath": Case("", "slider", "Learning rate", "End", "rate", 2),
+    "RotaryPairs": Case("", "slider", "position of the query, m", "ArrowRight", "m", 7),
+    "RunExplorer": Case(
+        'RUNS, mode="switches"', "radio", "0.1", "ArrowRight", "chosen", {"rate": ["0.2"]}
+    ),
+    "SoftDictionary": Case("", "slider", "Scores ×", "ArrowRight", "scale", 1.1),
+    "SoftmaxTemperature": Case(
+        '["mat", "moon"], [2.5, 1]', "slider", "score of “moon”", "ArrowRight", "scores", [2.5, 1.1]
+    ),
+    "ThresholdDesk": Case('{"words": [0.1, 0.9]}, [0, 1]', "slider", "Keep below", "End", "low", 1),
+}
 
 
 @contextmanager
@@ -60,21 +113,55 @@ def _wait(address, server, log):
     raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
 
 
-def test_an_explorable_works_in_jupyterlab(chromium, tmp_path):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(notebook, tmp_path / "try.ipynb")
-    with jupyterlab(tmp_path) as address:
+@pytest.fixture(scope="module")
+def notebook(chromium, tmp_path_factory):
+    """A notebook with a cell for each explorable, and one that tells their states, after "Run"."""
+    folder = tmp_path_factory.mktemp("lab")
+    plugin = folder / ".settings" / "@jupyterlab" / "notebook-extension"
+    plugin.mkdir(parents=True)
+    (plugin / "tracker.jupyterlab-settings").write_text(json.dumps(ALL_CELLS))
+    made = [f"views[{n!r}] = widgets.{n}({case.make})\nviews[{n!r}]" for n, case in CASES.items()]
+    told = ", ".join(f"{n!r}: views[{n!r}].{case.trait}" for n, case in CASES.items())
+    cells = [SETUP.strip(), *made, f"import json\nprint(json.dumps({{{told}}}))"]
+    written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    written.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(written, folder / "try.ipynb")
+    with jupyterlab(folder) as address:
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{address}lab/tree/try.ipynb", timeout=1000 * SECONDS)
         page.get_by_text("| Idle").first.wait_for(timeout=1000 * SECONDS)  # the kernel is there
         page.locator(".jp-Notebook .cm-content").first.click()
-        page.keyboard.press("Shift+Enter")
-        view = page.locator(".jp-OutputArea .explorable").first
+        for _ in cells[:-1]:
+            page.keyboard.press("Shift+Enter")
+        yield page
+        page.close()
+
+
+def test_every_explorable_has_a_case():
+    classes = [getattr(widgets, name) for name in widgets.__all__ if name[0].isupper()]
+    kinds = {kind.__name__ for kind in classes if issubclass(kind, widgets.Explorable)}
+    assert set(CASES) == kinds - {"Explorable"}
+
+
+def test_explorables_work_in_jupyterlab(notebook):
+    cells = notebook.locator(".jp-Notebook .jp-CodeCell")
+    for cell, case in enumerate(CASES.values(), start=1):
+        view = cells.nth(cell).locator(".explorable")
         view.wait_for(timeout=1000 * SECONDS)
         before = view.inner_text()
-        view.get_by_role("slider").first.focus()
-        page.keyboard.press("ArrowRight")
-        expect(view).not_to_have_text(before)
-        assert view.inner_text() != before
-        page.close()
+        control = view.get_by_role(case.role, name=case.name, exact=True)
+        if case.role == "gridcell":
+            control = control.get_by_role("button")
+        control.first.press(case.key)
+        expect(view).not_to_have_text(before, use_inner_text=True)
+    cells.last.locator(".cm-content").click()
+    notebook.keyboard.press("Shift+Enter")
+    told = cells.nth(len(CASES) + 1).locator(".jp-OutputArea-output pre")
+    told.wait_for(timeout=1000 * SECONDS)
+    assert json.loads(told.inner_text()) == {name: case.value for name, case in CASES.items()}
+
+
+def test_arrow_keys_choose_from_a_list(notebook):
+    surface = notebook.get_by_label("Surface")
+    surface.press("ArrowDown")
+    expect(surface).to_have_value("bend")

@@ -15,6 +15,7 @@ from .page import standalone_page
 from .rotary import RotaryPairs
 from .runs import RunExplorer
 from .soft_dictionary import SoftDictionary
+from .softmax_temperature import SoftmaxTemperature
 
 __all__ = [
     "AttentionExplorer",
@@ -25,6 +26,7 @@ __all__ = [
     "RotaryPairs",
     "RunExplorer",
     "SoftDictionary",
+    "SoftmaxTemperature",
     "ThresholdDesk",
     "standalone_page",
 ]

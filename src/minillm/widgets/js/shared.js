@@ -16,8 +16,12 @@ function fill(node, attributes, children) {
   return node;
 }
 
+// JupyterLab takes arrow keys for its cells unless what has the focus bears this mark.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": true };
+
 /** An HTML element; attributes that begin with "on" are listeners. */
-export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+export const h = (tag, attributes, ...children) =>
+  fill(document.createElement(tag), tag === "input" || tag === "select" ? { ...OWN_KEYS, ...attributes } : attributes, children);
 
 /** An SVG element. */
 export const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
