@@ -21,7 +21,7 @@ import minillm
 from minillm import CausalLM, ModelConfig, TokenWindows, TrainConfig
 from minillm.corpora import bible
 
-OUT = Path(__file__).parent / "results" / "time_to_loss.json"
+OUT = Path(minillm.__file__).parent / "results" / "time_to_loss.json"
 LENGTH = 64
 PLAIN = ModelConfig(vocab_size=1, context_length=LENGTH, d_model=128, n_layers=4, n_heads=4)
 
