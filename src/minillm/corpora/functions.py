@@ -77,7 +77,7 @@ def _read(path: Path, root: Path) -> Iterator[Function]:
     if parts[0] not in sys.stdlib_module_names or _OTHER & set(parts):
         return
     source = path.read_text(encoding="utf-8")
-    lines = source.splitlines()
+    lines = source.split("\n")  # splitlines would also split at the form feeds of some files
     for name, node in _definitions(ast.parse(source), ".".join(parts).removesuffix(".__init__")):
         code, summary = _code(node, lines), _summary(node)
         if summary and 2 <= code.count("\n") + 1 <= MAX_LINES:
