@@ -8,7 +8,7 @@ import pytest
 
 from minillm.corpora import Pair, dates, split_of
 
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 CHINESE = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})日(?:星期([一二三四五六日]))?")
 
 

@@ -51,7 +51,7 @@ def test_both_languages_are_split_alike():
 
 
 def test_the_split_is_fixed():
-    assert [split_of(f"geo/{iso}") for iso in ("FR", "CN", "AU")] == ["train", "validation", "FILL"]
+    assert [split_of(f"geo/{iso}") for iso in ("FR", "CN", "AT")] == ["train", "validation", "test"]
 
 
 def test_known_answers():

@@ -70,18 +70,18 @@ def zipped(data):
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda data: b"",
+        lambda _: b"",
         lambda data: data[: len(data) // 2],
         lambda data: data[:-3],
-        lambda data: b"not gzip" * 30,
+        lambda _: b"not gzip" * 30,
         lambda data: data[:200] + bytes(byte ^ 1 for byte in data[200:220]) + data[220:],
         lambda data: data[:-6] + bytes([data[-6] ^ 1]) + data[-5:],
         lambda data: zipped("".join(gzip.decompress(data).decode().splitlines(True)[:-1])),
-        lambda data: zipped("{}\n" * 4),
-        lambda data: zipped("[]\n" * 4),
-        lambda data: zipped("no json"),
-        lambda data: zipped(json.dumps({"text": 1, "facts": [[[], 2]]}) + "\n"),
-        lambda data: gzip.compress(b"\xff\xfe\n"),
+        lambda _: zipped("{}\n" * 4),
+        lambda _: zipped("[]\n" * 4),
+        lambda _: zipped("no json"),
+        lambda _: zipped(json.dumps({"text": 1, "facts": [[[], 2]]}) + "\n"),
+        lambda _: gzip.compress(b"\xff\xfe\n"),
     ],
 )
 def test_a_damaged_file_is_replaced_and_that_is_said(told_again, caplog, damage):
