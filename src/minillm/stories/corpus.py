@@ -51,7 +51,7 @@ def stories(n: int = 20_000, seed: int = 0) -> Corpus[Story]:
     card = Card(
         what=f"stories of a simulated world: {len(PLOTS)} plots, five styles, facts, questions",
         origin=f"made by minillm.stories from seed {seed}; no outside text",
-        licence="CC0",
+        licence="CC0, no rights reserved",
         size=f"{len(distinct):,} stories, {characters:,} characters; the entropy of a text is at "
         f"most {nats:.3f} nats a character",
         split=f"by plot and main thing; train, validation, test: {sizes} stories",
