@@ -71,6 +71,9 @@ def test_other_languages_are_split_alike_and_more_dates_keep_their_part():
 
 def test_other_locales():
     assert everything(dates("de", n=8))[0].target == "Samstag, 12. November 2033"
+    finnish = everything(dates(source="fi", n=40))  # its weekday has another letter in CLDR
+    assert {p.source[0].isalpha() for p in finnish} == {True, False}
+    assert all(p.source[0].isalpha() == ("星期" in p.target) for p in finnish)
     pairs = everything(dates("fr", source="zh_Hant", n=200))
     assert any(re.fullmatch(r"lundi \d+ \w+ \d{4}", p.target) for p in pairs)
     assert all(("星期" in p.source) == (" " in p.target[:9] and "di" in p.target.split()[0])

@@ -69,9 +69,9 @@ def test_tests_and_other_peoples_packages_are_not_the_library(found):
     assert not parts & {"site-packages", "test", "tests", "idlelib", "distutils", "pytest"}
 
 
-def read(tmp_path, source):
-    (tmp_path / "string.py").write_text(source, encoding="utf-8")
-    return list(functions._read(tmp_path / "string.py", tmp_path))
+def read(tmp_path, source, name="string.py"):
+    (tmp_path / name).write_text(source, encoding="utf-8")
+    return list(functions._read(tmp_path / name, tmp_path))
 
 
 def test_what_is_cut_out_of_a_file(tmp_path):
@@ -117,6 +117,9 @@ at the margin"""
     inside = (
         "class A:\n    def f(self):\n        '''Return a long text.'''\n        return '''a\nb'''\n"
     )
+    plain = 'def f(x):\n    """Return the double of it."""\n    return 2 * x\n'
+    assert len(read(tmp_path, plain)) == 1
+    assert read(tmp_path, plain, "no_module_of_python.py") == []
     assert read(tmp_path, inside) == [], "its code cannot be moved to the margin"
 
 

@@ -77,6 +77,9 @@ def test_what_has_no_certain_answer_is_not_asked():
     for name in ("Israel", "Taiwan", "the Palestinian Territory", "Western Sahara"):
         assert f"What is the capital of {name}?" not in english
         assert f"On which continent is {name}?" in english
+    assert "What is the currency of Namibia?" not in english, "the rand is legal tender too"
+    chinese = {q.answer for q in everything(geo_facts("zh"))}
+    assert "圣胡安" not in chinese, "San Juan of Puerto Rico is not the one whose name CLDR has"
     assert not any("Antilles" in question for question in english)
 
 

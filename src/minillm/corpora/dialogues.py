@@ -66,7 +66,7 @@ def chatterbot_dialogues(language: Language = "en") -> Corpus[Dialogue]:
     paths = sorted(fetch("chatterbot-dialogues").glob(f"{_FOLDERS[language]}-*.yml"))
     found = list(chain.from_iterable(map(_read, paths)))
     fit = [d for d in found if not any(map(_UNFIT.search, d.turns))]
-    kept = distinct(fit, lambda d: tuple(map(_plain, d.turns)))
+    kept = distinct(fit, lambda d: d.turns)
     parts = parts_by(zip(_groups(kept), kept, strict=True))
     card = Card(
         what=f"dialogues in {_FOLDERS[language].title()} on {len(paths)} topics, for a chatbot",

@@ -44,7 +44,7 @@ def told(n: int, seed: int) -> list[Story]:
     if n >= FEWEST and path.is_file():
         try:
             return read_stories(path, n)
-        except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
             logger.warning("%s is damaged and is made again: %s", path, error)
     stories = [tell(seed, i) for i in range(n)]
     if n >= FEWEST:
