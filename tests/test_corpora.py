@@ -6,7 +6,8 @@ from itertools import accumulate
 
 import pytest
 
-from minillm.corpora import bible, python_docs, reviews, split_of
+from minillm.catalogue import CORPORA, find_corpus, item_text
+from minillm.corpora import TextCorpus, bible, python_docs, reviews, split_of
 from minillm.verses import numbered_verses
 
 DOMAINS = ("movies", "products", "editorials", "tweets")
@@ -125,8 +126,22 @@ def test_unknown_names():
         reviews("books")
 
 
+@pytest.mark.parametrize("name", [name for name in CORPORA if name != "stories"])
+def test_every_corpus_of_the_catalogue_is_in_three_disjoint_parts(name):
+    corpus = find_corpus(name)
+    assert corpus is find_corpus(name), "it is made once in a process"
+    if isinstance(corpus, TextCorpus):
+        assert min(map(len, (corpus.train, corpus.validation, corpus.test))) > 10_000
+        return
+    parts = [
+        {item_text(i) for i in part} for part in (corpus.train, corpus.validation, corpus.test)
+    ]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == len(corpus)
+    assert all(parts)
+
+
 def test_cards_say_everything():
-    for corpus in (python_docs(), bible("bbe"), bible("kjv"), *map(reviews, DOMAINS)):
+    for corpus in map(find_corpus, CORPORA):
         lines = str(corpus.card).splitlines()
         assert [line.split()[0] for line in lines] == [
             "what",

@@ -92,6 +92,15 @@ def test_a_single_member_is_returned_as_a_file(toy, tmp_path, monkeypatch):
     assert fetch("toy", quiet=True) == tmp_path / "cache" / "toy" / "prose.txt"
 
 
+def test_members_of_one_name_are_saved_under_two(toy, tmp_path, monkeypatch):
+    members = (toy.members[0], replace(toy.members[1], saved_as="toy-prose.txt"))
+    change(monkeypatch, toy, members=members)
+    folder = fetch("toy", quiet=True)
+    assert files(tmp_path) == ["toy/poem.txt", "toy/toy-prose.txt"]
+    assert (folder / "toy-prose.txt").read_bytes() == TEXTS["toy_text/prose.txt"]
+    assert fetch("toy") == folder
+
+
 @pytest.mark.usefixtures("toy")
 def test_the_bar_ends_full(capsys):
     fetch("toy")

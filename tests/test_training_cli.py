@@ -320,6 +320,8 @@ def test_data_lists_and_shows(capsys):
     out = capsys.readouterr().out
     assert "licence PSF" in out
     assert len(out.split("\n\n")) == 3
+    assert main(["data", "chatterbot-dialogues"]) == 0
+    assert "licence BSD" in capsys.readouterr().out
     assert "did you mean 'bible-bbe'" in error_of(["data", "bible-bbee"], capsys)
     assert "--samples -1" in error_of(["data", "python-docs", "--samples", "-1"], capsys)
 

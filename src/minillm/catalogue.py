@@ -11,7 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .corpora import Corpus, TextCorpus, bible, python_docs, reviews
+from .corpora import (
+    Corpus,
+    TextCorpus,
+    bible,
+    chatterbot_dialogues,
+    dates,
+    geo_facts,
+    python_docs,
+    reviews,
+    stdlib_functions,
+)
 from .stories import stories
 
 CORPORA: dict[str, Callable[[], Corpus[Any] | TextCorpus]] = {
@@ -22,6 +32,12 @@ CORPORA: dict[str, Callable[[], Corpus[Any] | TextCorpus]] = {
     "reviews-products": partial(reviews, "products"),
     "reviews-editorials": partial(reviews, "editorials"),
     "reviews-tweets": partial(reviews, "tweets"),
+    "chatterbot-dialogues": chatterbot_dialogues,
+    "chatterbot-dialogues-zh": partial(chatterbot_dialogues, "zh"),
+    "cldr-dates": dates,
+    "geo-facts": geo_facts,
+    "geo-facts-zh": partial(geo_facts, "zh"),
+    "stdlib-functions": stdlib_functions,
     "stories": stories,
 }
 """Every corpus that can be called by name."""
@@ -58,7 +74,7 @@ def find_corpus(name: str) -> Corpus[Any] | TextCorpus:
 
 
 def corpus_texts(name: str) -> Texts:
-    """A corpus as running text, one item a line.
+    """A corpus as running text: one item a line, or with a blank line between longer items.
 
     Raises:
         ValueError: If there is no corpus of this name.
@@ -113,7 +129,7 @@ def read_text(path: str | Path) -> str:
 
 
 def item_text(item: Any) -> str:
-    """The text of an item: of a verse or review, or the item itself if it is a text.
+    """The text of an item: of a verse, a dialogue and so on, or the item itself if it is a text.
 
     Example:
         >>> item_text("as it is")
@@ -125,4 +141,5 @@ def item_text(item: Any) -> str:
 
 
 def _lines(items: Iterable[Any]) -> str:
-    return "\n".join(item_text(item) for item in items)
+    texts = [item_text(item) for item in items]
+    return ("\n\n" if any("\n" in text for text in texts) else "\n").join(texts)

@@ -1,29 +1,20 @@
-"""Real texts with one call: fixed splits, no repetitions, and a card that says what is wrong.
+"""Prose: Python's own manual, the Bible in two Englishes, reviews with scores.
 
-Every corpus is divided into training, validation and test by a hash of the unit that must not
-be torn apart (a topic, a chapter, a text), so the division is the same on every machine and
-does not move when a corpus grows. What is used beyond Python itself is fetched by `hub`.
-
-Source: Gebru et al. (2021), arXiv:1803.09010, for the idea of a data card.
 Book: chapter "Predicting the next word".
 """
 
 from __future__ import annotations
 
-import hashlib
 import html
 import pydoc_data.topics
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
-from .hub import fetch
-from .verses import numbered_verses
+from ..hub import fetch
+from ..verses import numbered_verses
+from .core import Card, Corpus, TextCorpus, distinct, parts_by, sizes
 
-Item = TypeVar("Item")
-Split = Literal["train", "validation", "test"]
 Domain = Literal["movies", "products", "editorials", "tweets"]
 Version = Literal["kjv", "bbe"]
 
@@ -34,48 +25,6 @@ _FILES: dict[Domain, str] = {
     "editorials": "nytEditorialSnippets",
     "tweets": "tweets",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """What a reader should know about a corpus before trusting a number measured on it."""
-
-    what: str
-    origin: str
-    licence: str
-    size: str
-    split: str
-    faults: str
-
-    def __str__(self) -> str:
-        return "\n".join(f"{name:<8}{text}" for name, text in vars(self).items())
-
-
-@dataclass(frozen=True)
-class Corpus(Generic[Item]):
-    """Items in three parts, in the order of the original; `str(corpus.card)` describes them.
-
-    Book: chapter "Predicting the next word".
-    """
-
-    train: tuple[Item, ...]
-    validation: tuple[Item, ...]
-    test: tuple[Item, ...]
-    card: Card
-
-    def __len__(self) -> int:
-        return len(self.train) + len(self.validation) + len(self.test)
-
-
-@dataclass(frozen=True)
-class TextCorpus:
-    """Running text, whole and in three parts."""
-
-    text: str
-    train: str
-    validation: str
-    test: str
-    card: Card
 
 
 class Verse(NamedTuple):
@@ -92,20 +41,6 @@ class Review(NamedTuple):
     score: float
 
 
-def split_of(key: str) -> Split:
-    """The part that a unit belongs to, from a hash of its name: 80 %, 10 % and 10 % of all names.
-
-    Example:
-        >>> split_of("python/for"), split_of("python/with")
-        ('train', 'train')
-
-    Book: chapter "Pretraining".
-    """
-    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-    tenth = int.from_bytes(digest, "big") * 10 >> 64
-    return "train" if tenth < 8 else "validation" if tenth == 8 else "test"
-
-
 @cache
 def python_docs() -> TextCorpus:
     """Python's own reference manual in plain English, from the standard library: no download.
@@ -119,8 +54,8 @@ def python_docs() -> TextCorpus:
     """
     topics = pydoc_data.topics.topics
     paragraphs = [(name, p) for name in sorted(topics) for p in topics[name].split("\n\n")]
-    kept = _distinct(paragraphs, lambda pair: pair[1].strip())
-    divided = _parts((f"python/{name}", text) for name, text in kept)
+    kept = distinct(paragraphs, lambda pair: pair[1].strip())
+    divided = parts_by((f"python/{name}", text) for name, text in kept)
     train, validation, test = parts = ["\n\n".join(part) for part in divided]
     text = "\n\n".join(text for _, text in kept)
     card = Card(
@@ -128,7 +63,7 @@ def python_docs() -> TextCorpus:
         origin="the Python standard library that is running this",
         licence="PSF License (part of Python)",
         size=f"{len(text):,} characters, {len(set(text))} distinct, {len(topics)} topics",
-        split=f"by topic; train, validation, test: {_sizes(parts)} characters",
+        split=f"by topic; train, validation, test: {sizes(parts)} characters",
         faults="differs a little between Python versions; grammar rules and tables stand among "
         f"the prose; {len(paragraphs) - len(kept)} repeated paragraphs were removed",
     )
@@ -152,15 +87,15 @@ def bible(version: Version = "bbe") -> Corpus[Verse]:
         raise ValueError(f"version {version!r} is not one of {sorted(_TITLES)}")
     numbered = numbered_verses(fetch(f"bible-{version}").read_text(encoding="utf-8"))
     verses = [Verse(i, text) for i, text in sorted(numbered.items())]
-    kept = _distinct([v for v in verses if re.search("[a-z]", v.text)], lambda v: v.text.lower())
-    parts = _parts((f"bible/{verse.id // 1000}", verse) for verse in kept)
+    kept = distinct([v for v in verses if re.search("[a-z]", v.text)], lambda v: v.text.lower())
+    parts = parts_by((f"bible/{verse.id // 1000}", verse) for verse in kept)
     words = sum(len(verse.text.split()) for verse in kept)
     card = Card(
         what=f"{_TITLES[version]}, one item a verse",
         origin=f"Python package pythonbible-{version}",
         licence="MIT (package); the text is in the public domain in the United States",
         size=f"{len(kept):,} verses, {words:,} words",
-        split=f"by chapter; train, validation, test: {_sizes(parts)} verses",
+        split=f"by chapter; train, validation, test: {sizes(parts)} verses",
         faults=f"{len(verses) - len(kept)} repeated, empty or damaged verses were removed; "
         "parallel passages in other words remain, so test text can resemble training text",
     )
@@ -190,14 +125,14 @@ def reviews(domain: Domain = "movies") -> Corpus[Review]:
         (name.partition("_")[0], Review(_unescaped(text).strip(), float(score)))
         for name, score, text in rows
     ]
-    kept = _distinct(found, lambda named: re.sub(r"\W+", " ", named[1].text.lower()).strip())
-    parts = _parts((f"{domain}/{name}", review) for name, review in kept)
+    kept = distinct(found, lambda named: re.sub(r"\W+", " ", named[1].text.lower()).strip())
+    parts = parts_by((f"{domain}/{name}", review) for name, review in kept)
     card = Card(
         what=f"{domain}: sentences and snippets, each scored -4 to 4 by twenty people",
         origin="Hutto and Gilbert (2014), source archive of the Python package vaderSentiment",
         licence="MIT (package); the texts belong to their authors",
         size=f"{len(kept):,} texts, {sum(len(r.text.split()) for _, r in kept):,} words",
-        split=f"by review; train, validation, test: {_sizes(parts)} texts",
+        split=f"by review; train, validation, test: {sizes(parts)} texts",
         faults=f"{len(found) - len(kept)} repeated texts were removed; a score near 0 means mixed "
         "as often as neutral; the texts stand in file order, which is partly sorted by class",
     )
@@ -207,25 +142,3 @@ def reviews(domain: Domain = "movies") -> Corpus[Review]:
 def _unescaped(text: str) -> str:
     """Entities such as &quot; as characters; some texts were escaped twice."""
     return html.unescape(html.unescape(text))
-
-
-def _distinct(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[Item]:
-    """The items without those whose key has occurred before."""
-    first: dict[Hashable, Item] = {}
-    for item in items:
-        first.setdefault(key(item), item)
-    return list(first.values())
-
-
-def _parts(
-    named: Iterable[tuple[str, Item]],
-) -> tuple[tuple[Item, ...], tuple[Item, ...], tuple[Item, ...]]:
-    """Training, validation and test items, divided by the hash of the name before each."""
-    parts: dict[Split, list[Item]] = {"train": [], "validation": [], "test": []}
-    for name, item in named:
-        parts[split_of(name)].append(item)
-    return tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"])
-
-
-def _sizes(parts: Iterable[Sequence[object]]) -> str:
-    return ", ".join(f"{len(part):,}" for part in parts)

@@ -1,0 +1,37 @@
+"""Real texts with one call: fixed splits, no repetitions, and a card that says what is wrong.
+
+Every corpus is divided into training, validation and test by a hash of the unit that must not
+be torn apart (a topic, a chapter, a country), so the division is the same on every machine and
+does not move when a corpus grows. What is used beyond Python itself is fetched by `hub`.
+
+Source: Gebru et al. (2021), arXiv:1803.09010, for the idea of a data card.
+Book: chapter "Predicting the next word".
+"""
+
+from .core import Card, Corpus, Split, TextCorpus, split_of
+from .dates import Pair, dates
+from .dialogues import Dialogue, chatterbot_dialogues
+from .functions import Function, stdlib_functions
+from .geography import Question, geo_facts
+from .texts import Review, Verse, bible, python_docs, reviews
+
+__all__ = [
+    "Card",
+    "Corpus",
+    "Dialogue",
+    "Function",
+    "Pair",
+    "Question",
+    "Review",
+    "Split",
+    "TextCorpus",
+    "Verse",
+    "bible",
+    "chatterbot_dialogues",
+    "dates",
+    "geo_facts",
+    "python_docs",
+    "reviews",
+    "split_of",
+    "stdlib_functions",
+]

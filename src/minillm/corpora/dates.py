@@ -1,0 +1,113 @@
+"""Dates as they are written in two languages: a translation task whose answers are certain.
+
+Book: chapter "Translation".
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from datetime import date, timedelta
+from functools import cache
+from typing import Any, NamedTuple
+
+from .core import Card, Corpus, optional, parts_by, sizes
+
+FIRST, LAST = date(1900, 1, 1), date(2099, 12, 31)
+DAYS = (LAST - FIRST).days + 1
+
+# No day or month by number alone: 3/4/2025 is read in two ways.
+_ENGLISH = (
+    "MMMM d, y",
+    "MMM d, y",
+    "d MMMM y",
+    "d MMM y",
+    "EEEE, MMMM d, y",
+    "EEE, MMM d, y",
+    "EEEE, d MMMM y",
+    "EEE d MMM y",
+)
+
+
+class Pair(NamedTuple):
+    """A text and its translation."""
+
+    source: str
+    target: str
+
+    @property
+    def text(self) -> str:
+        """Both in one line, with an arrow between them."""
+        return f"{self.source} → {self.target}"
+
+
+@cache
+def dates(target: str = "zh", source: str = "en", n: int = 20_000) -> Corpus[Pair]:
+    """The same date in two languages: ("Friday, January 5, 2024", "2024年1月5日星期五").
+
+    The target has the weekday if and only if the source has it; otherwise a model would have to
+    compute the calendar. English is written in eight ways, other languages in their long and
+    full form. Each date of 1900 to 2099 occurs once at most, in one way; a larger `n` adds dates.
+
+    Args:
+        target: a locale of babel, such as "zh", "zh_Hant", "de" or "ar".
+        source: another locale.
+        n: how many dates.
+
+    Raises:
+        ValueError: If babel has no such locale, both are the same, or `n` is not possible.
+        ImportError: If babel is not installed.
+
+    Book: chapter "Translation".
+    """
+    if not 1 <= n <= DAYS:
+        raise ValueError(f"n={n}, but there are 1 to {DAYS} dates from {FIRST} to {LAST}")
+    if source == target:
+        raise ValueError(f"source and target are both {source!r}")
+    babel = optional("babel.dates", "babel")
+    ways = _ENGLISH if source == "en" else _long_and_full(babel, source)
+    endings = _long_and_full(babel, target)
+    pairs = []
+    for number, day in _days(n):
+        way = ways[number % len(ways)]
+        ending = endings[_has_weekday(way)]
+        texts = (babel.format_date(day, way, source), babel.format_date(day, ending, target))
+        pairs.append((f"dates/{day}", Pair(*texts)))
+    parts = parts_by(pairs)
+    version = optional("babel", "babel").__version__
+    card = Card(
+        what=f"dates in two languages, {source} -> {target}, written in {len(ways)} ways",
+        origin=f"made from CLDR's formats and names by babel {version}",
+        licence="Unicode License (CLDR data), BSD (babel)",
+        size=f"{n:,} pairs, {sum(len(p.source) + len(p.target) for _, p in pairs):,} characters",
+        split=f"by date; train, validation, test: {sizes(parts)} pairs",
+        faults="other versions of babel can write some dates differently; the task is narrow: "
+        "every month and weekday of the test part is in the training part, only dates are new",
+    )
+    return Corpus(*parts, card)
+
+
+def _days(n: int) -> list[tuple[int, date]]:
+    """The first n dates in an order like that of a shuffled pack, each with a hash of its own."""
+    days = (FIRST + timedelta(days=i) for i in range(DAYS))
+    return sorted((_number(day), day) for day in days)[:n]
+
+
+def _number(day: date) -> int:
+    digest = hashlib.blake2b(f"order/{day}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def _has_weekday(pattern: str) -> bool:
+    return "EEE" in pattern.replace("c", "E")  # c is a weekday that stands alone
+
+
+def _long_and_full(babel: Any, locale: str) -> tuple[str, str]:
+    """CLDR's patterns of a locale, which differ by the weekday."""
+    known = optional("babel.localedata", "babel").locale_identifiers()
+    if locale not in known:
+        near = difflib.get_close_matches(locale.replace("-", "_"), known, n=3, cutoff=0.4)
+        names = ", ".join(map(repr, near or ("en", "zh", "de")))
+        raise ValueError(f"locale {locale!r} is not one of babel's {len(known)}, such as {names}")
+    long, full = (babel.get_date_format(style, locale).pattern for style in ("long", "full"))
+    return long, full
