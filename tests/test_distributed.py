@@ -22,7 +22,7 @@ from distributed_runs import (
 )
 from torch.testing import assert_close
 
-from minillm import distributed, load
+from minillm import distributed, load, shards
 from minillm.cli import main
 from minillm.data import IGNORE, Batch
 from minillm.history import History
@@ -199,22 +199,60 @@ def test_the_command_line_shards_a_run_and_leaves_a_whole_model(tmp_path, capsys
 
 # --- without processes
 class Recorded(Parallel):
-    """One rank of two that only notes who waits, and what is there by then."""
+    """One rank of two that only notes when it waits, and what is in the folder by then."""
 
-    def __init__(self, rank, path):
+    def __init__(self, rank, folder):
         super().__init__(rank, 2)
-        self.path, self.there = path, []
+        self.folder, self.events = folder, []
 
     def wait(self):
-        self.there.append(self.path.exists())
+        self.events.append(sorted(path.name for path in self.folder.iterdir()))
 
 
-@pytest.mark.parametrize(("rank", "there"), [(0, True), (1, False)])
+@pytest.mark.parametrize(("rank", "there"), [(0, ["run.pt"]), (1, [])])
 def test_rank_0_alone_writes_a_file_and_all_wait_for_it(tmp_path, rank, there):
-    trainer, parallel = new_trainer(Parallel()), Recorded(rank, tmp_path / "run.pt")
-    save_run({}, trainer._trained, parallel.path, parallel)
-    assert parallel.there == [there]
-    assert parallel.path.exists() == there
+    parallel = Recorded(rank, tmp_path)
+    save_run({}, new_trainer(Parallel())._trained, tmp_path / "run.pt", parallel)
+    assert parallel.events == [there]
+    assert [path.name for path in tmp_path.iterdir()] == there
+
+
+@pytest.mark.parametrize(
+    ("rank", "before", "after"), [(0, [".a.pt.tmp"], ["a.pt"]), (1, [".a.pt.tmp"], [".a.pt.tmp"])]
+)
+def test_a_folder_is_empty_before_any_rank_writes_and_whole_before_any_goes_on(
+    tmp_path, monkeypatch, rank, before, after
+):
+    parallel = Recorded(rank, tmp_path)
+    (tmp_path / ".a.pt.tmp").mkdir()
+    (tmp_path / ".a.pt.tmp" / "of a run that was killed").touch()
+
+    def write(_, *, checkpoint_id):
+        parallel.events.append("write")
+        if rank == 0:
+            assert list(checkpoint_id.iterdir()) == []  # run.pt makes it whole, and comes last
+
+    monkeypatch.setattr(shards, "save", write)
+    shards.save_shards({"step": 1}, new_trainer(Parallel())._trained, tmp_path / "a.pt", parallel)
+    assert parallel.events == [before, "write", after]
+    if rank == 0:
+        assert [path.name for path in (tmp_path / "a.pt").iterdir()] == ["run.pt"]
+
+
+def test_every_rank_has_seen_a_new_folder_empty_before_one_writes(tmp_path):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 40, encoding="utf-8")
+    tables = {
+        "model": {"d_model": 16, "n_layers": 1, "n_heads": 2},
+        "train": {"steps": 2},
+        "data": {"files": [str(tmp_path / "text.txt")], "context_length": 8},
+        "run": {"folder": str(tmp_path / "run"), "device": "cpu"},
+    }
+    config = tmp_path / "config.toml"
+    config.write_text(to_toml(tables), encoding="utf-8")
+    parallel = Recorded(0, tmp_path)
+    TrainingRun(read_run_config(config), parallel=parallel)
+    assert parallel.events == [["config.toml", "text.txt"]]
+    assert (tmp_path / "run" / "config.toml").exists()
 
 
 def test_each_process_takes_its_own_gpu_and_cpus_can_talk_too(monkeypatch):

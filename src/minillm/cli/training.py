@@ -21,7 +21,9 @@ class Interrupt:
     """A callback by which Ctrl-C ends a run between two updates, with a checkpoint.
 
     In the middle of an update some weights would be new and others old. A second Ctrl-C does not
-    wait. Of several processes all stop after the same update, whichever was asked first.
+    wait. Of several processes all stop after the same update, whichever was asked first. torchrun
+    passes Ctrl-C on, gives them 30 seconds (its `--shutdown-timeout`) and then ends with a
+    traceback and exit code of its own.
 
     Args:
         run: what to save.
