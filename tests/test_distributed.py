@@ -255,11 +255,13 @@ def test_every_rank_has_seen_a_new_folder_empty_before_one_writes(tmp_path):
     assert (tmp_path / "run" / "config.toml").exists()
 
 
-def test_each_process_takes_its_own_gpu_and_cpus_can_talk_too(monkeypatch):
+@pytest.mark.parametrize(("gpus", "taken"), [(2, [1]), (1, [])])
+def test_each_process_takes_its_own_gpu_and_cpus_can_talk_too(monkeypatch, gpus, taken):
     calls = []
     for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "set_device", calls.append)
     dist = torch.distributed
     monkeypatch.setattr(dist, "init_process_group", lambda name, **_: calls.append(name))
@@ -268,7 +270,7 @@ def test_each_process_takes_its_own_gpu_and_cpus_can_talk_too(monkeypatch):
     monkeypatch.setattr(dist, "destroy_process_group", lambda: calls.append("end"))
     with distributed.session("fsdp") as parallel:
         assert (parallel.rank, parallel.world_size, parallel.sharded) == (3, 4, True)
-    assert calls == [1, "cpu:gloo,cuda:nccl", "end"]
+    assert calls == [*taken, "cpu:gloo,cuda:nccl", "end"]
 
 
 def test_processes_on_a_device_that_cannot_talk_are_refused():

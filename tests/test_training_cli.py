@@ -149,6 +149,7 @@ def test_resume_gives_the_uninterrupted_run(minillm_train, tmp_path, monkeypatch
     assert last.startswith("minillm: stopped after step 3 of 6, saved ")
     assert last.endswith("step-00000003.pt; --resume goes on")
     assert signal.getsignal(signal.SIGINT) is before
+    assert len(History.from_jsonl(tmp_path / "run" / "history.jsonl")) == 3
     monkeypatch.setattr(Trainer, "train_step", step)
     code, out, _ = minillm_train("--resume", run={"sample_every": 5})  # [run] may change
     assert code == 0

@@ -68,6 +68,10 @@ class Replicated(Parallel):
         dist.all_gather_object(values, value)
         return values
 
+    def anyone(self, wish: bool, device: torch.device) -> bool:
+        """Whether at least one rank has a wish, on every rank; `device` is the model's."""
+        return self.sum(torch.tensor(float(wish), device=device)).item() > 0
+
     def wait(self) -> None:
         """Go on only when all ranks have come here."""
         dist.barrier()
@@ -149,9 +153,10 @@ def session(mode: Mode = "ddp", *, timeout: float = 600.0) -> Iterator[Parallel]
         yield Parallel()
         return
     gpu = torch.cuda.is_available()
-    if gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # With a GPU too, Gloo carries what is on the CPU: objects, barriers, a run with device="cpu".
+    # With a GPU too, Gloo carries what is on the CPU: objects, barriers, a run with device="cpu",
+    # which may have more processes than there are GPUs.
+    if gpu and (own := int(os.environ["LOCAL_RANK"])) < torch.cuda.device_count():
+        torch.cuda.set_device(own)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=timedelta(seconds=timeout)
     )

@@ -105,7 +105,7 @@ class Trainer:
         for _ in range(left if steps is None else min(steps, left)):
             wish = wish_to_stop(self.callbacks, self, self.train_step())
             # A rank that stopped alone would leave the others waiting for its gradients.
-            if self.callbacks and self.parallel.anyone(wish, self.device):
+            if self.parallel.anyone(wish, self.device):
                 break
         return self.history
 
