@@ -5,6 +5,8 @@ what came out to FOLDER/STAGE.json.
 """
 
 import json
+import math
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +16,10 @@ import torch
 from minillm import distributed
 from minillm.config import ModelConfig
 from minillm.data import IGNORE, Batch
+from minillm.history import StopTraining
 from minillm.models import CausalLM
-from minillm.parallel import Parallel
+from minillm.objectives import lm_loss
+from minillm.parallel import Parallel, whole
 from minillm.train_config import TrainConfig
 from minillm.trainer import Trainer
 
@@ -47,10 +51,21 @@ class Uneven:
         return Batch(text[:, :-1], text[:, 1:].masked_fill(hidden, IGNORE), None)
 
 
-def new_trainer(parallel: Parallel, config=CONFIG, *, seed=1, dropout=0.0):
+def torchrun_command(ranks, *program):
+    """Several processes on this machine that run a program."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return [*command, f"--nproc_per_node={ranks}", *map(str, program)]
+
+
+def environment():
+    """They find what this process finds, and do not fight over cores."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+
+
+def new_trainer(parallel: Parallel, config=CONFIG, *, seed=1, dropout=0.0, device="cpu"):
     """A fresh trainer; ranks above 0 begin with other parameters, which must not matter."""
     torch.manual_seed(seed + parallel.rank)
-    model = CausalLM(replace(MODEL, dropout=dropout))
+    model = CausalLM(replace(MODEL, dropout=dropout)).to(device)
     return Trainer(model, config, Uneven(), val_data=Uneven(7), parallel=parallel)
 
 
@@ -65,6 +80,8 @@ def curves(parallel, label):
     found = {}
     for name, config in CASES.items():
         trainer = new_trainer(parallel, config)
+        if parallel.rank == 0:  # as many a script that shows how far it is
+            trainer.callbacks = (lambda *_: None,)
         trainer.fit()
         found[f"{label} {name}"] = numbers(trainer)
     return found
@@ -102,8 +119,50 @@ def go_on(parallel, folder, label):
 
 def draws(parallel):
     """What every rank's generator gives next: dropout must not be the same on all of them."""
-    new_trainer(parallel, seed=3)
+    new_trainer(parallel, seed=3 - parallel.rank)  # all begin with 3, as a user's program does
     return {"draws": parallel.gather(torch.rand(()).item())}
+
+
+def stop_on_one(parallel, label):
+    """Rank 1 alone wishes to stop at step 3; a callback behind it talks to all ranks."""
+    seen = []
+
+    def stop(_, record):
+        if parallel.rank == 1 and record.step == 3:
+            raise StopTraining
+
+    trainer = new_trainer(parallel)
+    trainer.callbacks = (stop, lambda t, r: seen.append(sum(t.parallel.gather(r.step))))
+    trainer.fit()
+    return {f"{label} stopped": parallel.gather([trainer.step, seen])}
+
+
+def steep(total):
+    """The same number; its gradient is infinite."""
+    return total + (total - total.detach()).sqrt()
+
+
+BAD = {"nan": lambda total: total * math.nan, "steep": steep}
+
+
+def spoil_one(parallel, label):
+    """Rank 1 alone has a loss that is no number, or one whose gradient is none, at step 2."""
+    found = {}
+    for name, spoil in BAD.items():
+        trainer = new_trainer(parallel)
+
+        def loss(model, batch, spoil=spoil, trainer=trainer):
+            total, count = lm_loss(model, batch)
+            return (spoil(total) if parallel.rank == 1 and trainer.step == 1 else total), count
+
+        trainer.loss, said = loss, None
+        try:
+            trainer.fit()
+        except FloatingPointError as error:
+            said = str(error)
+        good = all(whole(p.detach()).isfinite().all().item() for p in trainer.model.parameters())
+        found[f"{label} {name}"] = parallel.gather([trainer.step, said, good])
+    return found
 
 
 def main(folder: Path, stage: str) -> None:
@@ -114,6 +173,7 @@ def main(folder: Path, stage: str) -> None:
         for label, parallel in {"ddp": ddp, "fsdp": fsdp}.items():
             if stage == "two":
                 found |= curves(parallel, label) | write(parallel, folder, label)
+                found |= stop_on_one(parallel, label) | spoil_one(parallel, label)
             else:
                 found |= go_on(parallel, folder, label)
         found |= draws(ddp)

@@ -13,6 +13,7 @@ from minillm.checkpoint import (
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
+    set_rng_states,
 )
 
 CONTENT = {"step": 3, "weights": torch.arange(4.0), "nested": {"list": [1, "two", None, True]}}
@@ -101,6 +102,15 @@ def test_the_newest_is_the_highest_step(tmp_path):
     assert [p.name[-6:] for p in list_checkpoints(tmp_path)] == ["005.pt", "020.pt", "100.pt"]
     assert newest_checkpoint(tmp_path) == checkpoint_path(tmp_path, 100)
     assert newest_checkpoint(tmp_path / "a.pt") == tmp_path / "a.pt"
+
+
+def test_random_states_of_gpus_that_are_lacking_are_left_out(monkeypatch):
+    given = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda *given_: given.append(given_))
+    set_rng_states({"cpu": torch.get_rng_state(), "cuda": ["first", "second"]})
+    assert given == [("first", 0)]
 
 
 def test_the_format_version_is_written(tmp_path, monkeypatch):

@@ -1,24 +1,35 @@
 """Real processes: several ranks give the curve of one, and go on with what others have saved."""
 
 import json
-import os
+import re
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from distributed_runs import CASES, CONFIG, HALF, MODEL, Uneven, go_on, new_trainer, numbers
+from distributed_runs import (
+    CASES,
+    CONFIG,
+    HALF,
+    MODEL,
+    Uneven,
+    environment,
+    go_on,
+    new_trainer,
+    numbers,
+    torchrun_command,
+)
 from torch.testing import assert_close
 
-from minillm import distributed, load
+from minillm import distributed, load, shards
 from minillm.cli import main
 from minillm.data import IGNORE, Batch
 from minillm.history import History
 from minillm.models import CausalLM
 from minillm.parallel import Parallel
 from minillm.run_config import read_run_config, to_toml
+from minillm.runs import save_run
 from minillm.trainer import Trainer
 from minillm.training_run import TrainingRun
 
@@ -27,11 +38,9 @@ EXACT, MUON = 1e-5, 2e-3  # Muon's direction is computed in bfloat16, which enla
 
 
 def torchrun(ranks, *program):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc_per_node={ranks}", *map(str, program)]
+    command = torchrun_command(ranks, *program)
     return subprocess.run(
-        command, env=environment, timeout=150, check=False, capture_output=True, text=True
+        command, env=environment(), timeout=150, check=False, capture_output=True, text=True
     )
 
 
@@ -82,6 +91,21 @@ def test_the_same_ranks_go_on_exactly_even_with_dropout(two, mode):
 def test_ranks_do_not_drop_the_same_units(two):
     first, second = two["draws"]
     assert first != second
+
+
+@pytest.mark.parametrize("mode", ["ddp", "fsdp"])
+def test_a_wish_to_stop_on_one_rank_stops_all(two, mode):
+    assert two[f"{mode} stopped"] == [[3, [2, 4, 6]]] * 2
+
+
+@pytest.mark.parametrize("mode", ["ddp", "fsdp"])
+@pytest.mark.parametrize("kind", ["nan", "steep"])
+def test_no_rank_updates_when_one_has_no_number(two, mode, kind):
+    first, second = two[f"{mode} {kind}"]
+    assert first == second
+    step, said, good = first
+    assert (step, good) == (1, True)
+    assert re.match(r"step 2: loss=nan" if kind == "nan" else r"step 2: loss=\d.*norm=nan", said)
 
 
 def test_one_process_goes_on_with_what_two_saved(two, one, folder):
@@ -174,6 +198,86 @@ def test_the_command_line_shards_a_run_and_leaves_a_whole_model(tmp_path, capsys
 
 
 # --- without processes
+class Recorded(Parallel):
+    """One rank of two that only notes when it waits, and what is in the folder by then."""
+
+    def __init__(self, rank, folder):
+        super().__init__(rank, 2)
+        self.folder, self.events = folder, []
+
+    def wait(self):
+        self.events.append(sorted(path.name for path in self.folder.iterdir()))
+
+
+@pytest.mark.parametrize(("rank", "there"), [(0, ["run.pt"]), (1, [])])
+def test_rank_0_alone_writes_a_file_and_all_wait_for_it(tmp_path, rank, there):
+    parallel = Recorded(rank, tmp_path)
+    save_run({}, new_trainer(Parallel())._trained, tmp_path / "run.pt", parallel)
+    assert parallel.events == [there]
+    assert [path.name for path in tmp_path.iterdir()] == there
+
+
+@pytest.mark.parametrize(
+    ("rank", "before", "after"), [(0, [".a.pt.tmp"], ["a.pt"]), (1, [".a.pt.tmp"], [".a.pt.tmp"])]
+)
+def test_a_folder_is_empty_before_any_rank_writes_and_whole_before_any_goes_on(
+    tmp_path, monkeypatch, rank, before, after
+):
+    parallel = Recorded(rank, tmp_path)
+    (tmp_path / ".a.pt.tmp").mkdir()
+    (tmp_path / ".a.pt.tmp" / "of a run that was killed").touch()
+
+    def write(_, *, checkpoint_id):
+        parallel.events.append("write")
+        if rank == 0:
+            assert list(checkpoint_id.iterdir()) == []  # run.pt makes it whole, and comes last
+
+    monkeypatch.setattr(shards, "save", write)
+    shards.save_shards({"step": 1}, new_trainer(Parallel())._trained, tmp_path / "a.pt", parallel)
+    assert parallel.events == [before, "write", after]
+    if rank == 0:
+        assert [path.name for path in (tmp_path / "a.pt").iterdir()] == ["run.pt"]
+
+
+def test_every_rank_has_seen_a_new_folder_empty_before_one_writes(tmp_path):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 40, encoding="utf-8")
+    tables = {
+        "model": {"d_model": 16, "n_layers": 1, "n_heads": 2},
+        "train": {"steps": 2},
+        "data": {"files": [str(tmp_path / "text.txt")], "context_length": 8},
+        "run": {"folder": str(tmp_path / "run"), "device": "cpu"},
+    }
+    config = tmp_path / "config.toml"
+    config.write_text(to_toml(tables), encoding="utf-8")
+    parallel = Recorded(0, tmp_path)
+    TrainingRun(read_run_config(config), parallel=parallel)
+    assert parallel.events == [["config.toml", "text.txt"]]
+    assert (tmp_path / "run" / "config.toml").exists()
+
+
+@pytest.mark.parametrize(("gpus", "taken"), [(2, [1]), (1, [])])
+def test_each_process_takes_its_own_gpu_and_cpus_can_talk_too(monkeypatch, gpus, taken):
+    calls = []
+    for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    dist = torch.distributed
+    monkeypatch.setattr(dist, "init_process_group", lambda name, **_: calls.append(name))
+    monkeypatch.setattr(dist, "get_rank", lambda: 3)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: calls.append("end"))
+    with distributed.session("fsdp") as parallel:
+        assert (parallel.rank, parallel.world_size, parallel.sharded) == (3, 4, True)
+    assert calls == [*taken, "cpu:gloo,cuda:nccl", "end"]
+
+
+def test_processes_on_a_device_that_cannot_talk_are_refused():
+    with pytest.raises(ValueError, match="the model is on meta, but 2 processes need cpu or cuda"):
+        new_trainer(distributed.Replicated(0, 2), device="meta")
+
+
 def test_shares_are_the_batch_and_equally_long():
     batch = Batch(torch.arange(8)[:, None], torch.arange(8)[:, None], torch.ones(8, 1).bool())
     shares = [Parallel(rank, 3).share(batch) for rank in range(3)]

@@ -149,6 +149,7 @@ def test_resume_gives_the_uninterrupted_run(minillm_train, tmp_path, monkeypatch
     assert last.startswith("minillm: stopped after step 3 of 6, saved ")
     assert last.endswith("step-00000003.pt; --resume goes on")
     assert signal.getsignal(signal.SIGINT) is before
+    assert len(History.from_jsonl(tmp_path / "run" / "history.jsonl")) == 3
     monkeypatch.setattr(Trainer, "train_step", step)
     code, out, _ = minillm_train("--resume", run={"sample_every": 5})  # [run] may change
     assert code == 0
@@ -158,6 +159,22 @@ def test_resume_gives_the_uninterrupted_run(minillm_train, tmp_path, monkeypatch
     histories = [History.from_jsonl(file.parent / "history.jsonl") for file in files]
     without_time = [[replace(r, seconds=0) for r in history] for history in histories]
     assert without_time[0] == without_time[1]
+
+
+def test_ctrl_c_does_not_write_a_checkpoint_twice(minillm_train, monkeypatch):
+    step, save, saved = Trainer.train_step, Trainer.save, []
+
+    def interrupted(self):
+        if self.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "train_step", interrupted)
+    monkeypatch.setattr(Trainer, "save", lambda self, p: (saved.append(self.step), save(self, p)))
+    code, _, err = minillm_train()
+    assert code == 130
+    assert "stopped after step 4 of 6" in err
+    assert saved == [2, 4]
 
 
 def test_a_second_ctrl_c_does_not_wait():
@@ -306,6 +323,7 @@ def test_killed_before_the_first_checkpoint_it_begins_again(minillm_train, tmp_p
     assert minillm_train()[0] == 0
     for path in list_checkpoints(tmp_path / "run" / "checkpoints"):
         path.rename(path.with_name(f".{path.name}.tmp"))  # as a kill leaves it
+        path.with_name(f".{path.name}.old").mkdir()  # likewise, of a folder
     code, out, _ = minillm_train("--resume")
     assert code == 0
     assert "going on after step 0" in out

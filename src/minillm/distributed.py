@@ -41,7 +41,11 @@ class Replicated(Parallel):
     """
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """Give all ranks the parameters of rank 0, and the model in torch's DDP."""
+        """Give all ranks the parameters of rank 0, and the model in torch's DDP.
+
+        Raises:
+            ValueError: If the model is where processes cannot talk, as on Apple's MPS.
+        """
         self._begin(model)
         return DistributedDataParallel(model)
 
@@ -64,11 +68,20 @@ class Replicated(Parallel):
         dist.all_gather_object(values, value)
         return values
 
+    def anyone(self, wish: bool, device: torch.device) -> bool:
+        """Whether at least one rank has a wish, on every rank; `device` is the model's."""
+        return self.sum(torch.tensor(float(wish), device=device)).item() > 0
+
     def wait(self) -> None:
         """Go on only when all ranks have come here."""
         dist.barrier()
 
     def _begin(self, model: nn.Module) -> None:
+        device = next(model.parameters()).device
+        if device.type not in {"cpu", "cuda"}:
+            raise ValueError(
+                f"the model is on {device}, but {self.world_size} processes need cpu or cuda"
+            )
         for tensor in (*model.parameters(), *model.buffers()):
             dist.broadcast(tensor.detach(), src=0)
         if self.rank:
@@ -88,7 +101,11 @@ class Sharded(Replicated):
     sharded = True
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """Give all ranks the parameters of rank 0, then leave to each its slices."""
+        """Give all ranks the parameters of rank 0, then leave to each its slices.
+
+        Raises:
+            ValueError: If the model is where processes cannot talk, as on Apple's MPS.
+        """
         self._begin(model)
         mesh = init_device_mesh(next(model.parameters()).device.type, (self.world_size,))
         for blocks in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
@@ -136,9 +153,13 @@ def session(mode: Mode = "ddp", *, timeout: float = 600.0) -> Iterator[Parallel]
         yield Parallel()
         return
     gpu = torch.cuda.is_available()
-    if gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if gpu else "gloo", timeout=timedelta(seconds=timeout))
+    # With a GPU too, Gloo carries what is on the CPU: objects, barriers, a run with device="cpu",
+    # which may have more processes than there are GPUs.
+    if gpu and (own := int(os.environ["LOCAL_RANK"])) < torch.cuda.device_count():
+        torch.cuda.set_device(own)
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=timedelta(seconds=timeout)
+    )
     try:
         yield STRATEGIES[mode](dist.get_rank(), dist.get_world_size())
     finally:

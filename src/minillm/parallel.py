@@ -55,6 +55,10 @@ class Parallel:
         """What each rank has, in the order of ranks, on every rank."""
         return [value]
 
+    def anyone(self, wish: bool, device: torch.device) -> bool:  # noqa: ARG002
+        """Whether at least one rank has a wish, on every rank; `device` is the model's."""
+        return wish
+
     def wait(self) -> None:
         """Go on only when all ranks have come here."""
 

@@ -22,7 +22,7 @@ from .checkpoint import newest_checkpoint, rng_states, set_rng_states
 from .data import Batch
 from .ema import WeightAverage
 from .evaluation import eval_mode
-from .history import History, Record, StopTraining
+from .history import History, Record, wish_to_stop
 from .objectives import count_targets, lm_loss
 from .optim import learning_rate_factor, make_optimizer
 from .parallel import Parallel, whole
@@ -103,11 +103,9 @@ class Trainer:
         """
         left = self.config.steps - self.step
         for _ in range(left if steps is None else min(steps, left)):
-            record = self.train_step()
-            try:
-                for callback in self.callbacks:
-                    callback(self, record)
-            except StopTraining:
+            wish = wish_to_stop(self.callbacks, self, self.train_step())
+            # A rank that stopped alone would leave the others waiting for its gradients.
+            if self.parallel.anyone(wish, self.device):
                 break
         return self.history
 

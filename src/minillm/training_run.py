@@ -97,7 +97,8 @@ class TrainingRun:
     def save(self) -> Path:
         """Write a checkpoint of the present step, and the history; every process has to call it."""
         path = checkpoint_path(self.checkpoints, self.trainer.step)
-        self.trainer.save(path)
+        if not path.exists():  # it does if a checkpoint was due at this very step
+            self.trainer.save(path)
         if self.leads:
             write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
         return path
@@ -143,7 +144,7 @@ class TrainingRun:
     def _write_beginning(self) -> None:
         """Only now is it known that the run can begin: a wrong config leaves no folder behind."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        for left_over in self.checkpoints.glob(".*.tmp"):  # of a run that was killed
+        for left_over in self.checkpoints.glob(".step-*"):  # of a run that was killed
             remove_checkpoint(left_over)
         write_whole(self.folder / "tokenizer.json", self.tokenizer.save)
         text = to_toml(self.config.tables)

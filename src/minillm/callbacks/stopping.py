@@ -13,7 +13,7 @@ class EarlyStopping:
     """End a run whose validation loss has not fallen for some evaluations.
 
     The decision is made from the trainer's history, so a run that was resumed stops where it
-    would have stopped. Put it last among the callbacks: those behind it miss the last record.
+    would have stopped.
 
     Args:
         patience: evaluations in a row without a new best that are allowed; one more ends the run.

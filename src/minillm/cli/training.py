@@ -8,8 +8,6 @@ import signal
 from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 
-import torch
-
 from ..checkpoint import list_checkpoints
 from ..history import Record
 from ..parallel import Mode, Parallel
@@ -23,7 +21,9 @@ class Interrupt:
     """A callback by which Ctrl-C ends a run between two updates, with a checkpoint.
 
     In the middle of an update some weights would be new and others old. A second Ctrl-C does not
-    wait. Of several processes all stop after the same update, whichever was asked first.
+    wait. Of several processes all stop after the same update, whichever was asked first. torchrun
+    passes Ctrl-C on, gives them 30 seconds (its `--shutdown-timeout`) and then ends with a
+    traceback and exit code of its own.
 
     Args:
         run: what to save.
@@ -42,11 +42,13 @@ class Interrupt:
         """Save and stop, if this process or another was asked.
 
         Raises:
-            KeyboardInterrupt: With a message for the user.
+            KeyboardInterrupt: With a message for the user, on the process that leads.
+            SystemExit: On the others, without one.
         """
-        asked = torch.tensor(float(self.asked), device=trainer.device)
-        if trainer.parallel.sum(asked) > 0:
+        if trainer.parallel.anyone(self.asked, trainer.device):
             path = self.run.save()
+            if not self.run.leads:
+                raise SystemExit(130)
             raise KeyboardInterrupt(
                 f"stopped after step {record.step} of {trainer.config.steps}, saved {path}; "
                 "--resume goes on"
