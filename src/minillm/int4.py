@@ -3,7 +3,7 @@
 Sixteen levels are too few for a whole row, so each group of 32 neighbours in a row has a scale and
 a zero of its own. One vector is multiplied about twice as fast as with bytes; a long prompt is read
 more slowly than with bfloat16, since the kernel unpacks again for each row. Left out: devices other
-than the CPU, whose kernels want other layouts, and methods that look at data to choose the rounding.
+than the CPU, whose kernels want other layouts, and methods that choose the rounding by data.
 
 Source: Dettmers and Zettlemoyer (2023), arXiv:2212.09720, on groups and bits.
 Book: chapter "A GPT, and the real thing".
