@@ -154,7 +154,7 @@ class TrainingRun:
         run = self.config.run
         made: list[Callback] = [self.progress] if self.leads else []
         if run.prompt:  # on every process, as with FSDP2 each has a slice of the model
-            write = tqdm.write if self.leads else _keep_silent
+            write = tqdm.write if self.leads else (lambda _text: None)  # one prints for all
             every = run.sample_every
             made.append(callbacks.SampleText(self.tokenizer, run.prompt, every=every, write=write))
         if self.board is not None:
@@ -169,10 +169,6 @@ class TrainingRun:
     def _write_history(self, trainer: Trainer, record: Record) -> None:
         if self.leads and due(record.step, self.config.run.checkpoint_every, trainer.config.steps):
             write_whole(self.folder / "history.jsonl", trainer.history.to_jsonl)
-
-
-def _keep_silent(_text: str) -> None:
-    """One process prints for all."""
 
 
 def find_device(name: str) -> torch.device:
