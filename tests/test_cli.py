@@ -204,7 +204,7 @@ def test_old_exchanges_are_dropped_when_the_context_is_full(tiny):
     ("arguments", "message"),
     [
         (["generate", "missing", "x"], "'missing' is no model or path"),
-        (["generate", "tiny", ""], "prompts must be"),
+        (["generate", "tiny", ""], "the prompt is empty"),
         (["generate", "tiny", "x", "--temperature", "-1"], "temperature=-1.0"),
         (["generate", "tiny", "x", "--top-p", "2"], "top_p=2.0"),
         (["perplexity", "tiny", "nowhere.txt"], "nowhere.txt"),

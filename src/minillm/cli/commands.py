@@ -96,6 +96,8 @@ def generate(options: argparse.Namespace) -> None:
     """Continue a prompt."""
     model, tokenizer, loaded = causal(options.model)
     ids = tokenizer.encode(options.prompt)
+    if not ids:
+        raise ValueError("the prompt is empty; a model needs at least one token to go on from")
     parts = pieces(loaded, model, tokenizer, ids, options)
     say(options.prompt)
     for part in parts if options.stream else ["".join(parts)]:
