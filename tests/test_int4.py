@@ -1,18 +1,18 @@
 """Weights in four bits: the error bound, the product, and what a real model loses by them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import LLAMA
 from torch import nn
 
-from minillm import CausalLM, Int4Linear, Int8Linear, ModelConfig, generate, int4_weights, load
+from minillm import CausalLM, Int4Linear, Int8Linear, generate, int4_weights, load
 from minillm.corpora import bible
 from minillm.int4 import GROUP, quantise_groups
 
-SMALL = ModelConfig(
-    vocab_size=97, context_length=32, d_model=64, n_layers=2, n_heads=4, norm="rmsnorm",
-    ffn="swiglu", position="rope", bias=False,
-)  # fmt: skip
+SMALL = replace(LLAMA, d_model=64, n_heads=4, d_ff=96)  # widths of whole groups
 
 
 def random_layer(bias: bool = True) -> nn.Linear:

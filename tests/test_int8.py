@@ -3,15 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import LLAMA
 from torch import nn
 
-from minillm import SMOLLM2_135M, CausalLM, Int8Linear, ModelConfig, generate, int8_weights, load
+from minillm import SMOLLM2_135M, CausalLM, Int8Linear, generate, int8_weights, load
 from minillm.corpora import bible
-
-SMALL = ModelConfig(
-    vocab_size=97, context_length=32, d_model=64, n_layers=2, n_heads=4, norm="rmsnorm",
-    ffn="swiglu", position="rope", bias=False,
-)  # fmt: skip
 
 
 def random_layer(bias: bool = True) -> nn.Linear:
@@ -54,7 +50,7 @@ def test_a_row_of_zeros_stays_zero():
 
 
 def test_weights_that_are_not_finite_are_named():
-    model = CausalLM(SMALL)
+    model = CausalLM(LLAMA)
     with torch.no_grad():
         model.transformer.blocks[1].ffn.up_proj.weight[0, 0] = float("nan")
     with pytest.raises(ValueError, match=r"transformer\.blocks\.1\.ffn\.up_proj: 1 weights"):
@@ -64,7 +60,7 @@ def test_weights_that_are_not_finite_are_named():
 
 
 def test_the_embedding_stays_and_the_head_becomes_its_own():
-    model = CausalLM(SMALL)
+    model = CausalLM(LLAMA)
     table = model.transformer.embedding.token.weight.clone()
     int8_weights(model)
     assert not any(isinstance(module, nn.Linear) for module in model.modules())
@@ -74,7 +70,7 @@ def test_the_embedding_stays_and_the_head_becomes_its_own():
 
 
 def test_reading_in_chunks_equals_reading_at_once():
-    model = int8_weights(CausalLM(SMALL).bfloat16())
+    model = int8_weights(CausalLM(LLAMA).bfloat16())
     tokens = torch.randint(97, (2, 20))
     whole = model(tokens)
     state = model.new_state(2, 20)

@@ -186,14 +186,8 @@ class Transformer(nn.Module):
             ValueError: If tokens are not (B, T), there are more positions than
                 `context_length`, or the mask's length is not S.
         """
-        if tokens.ndim != 2:
-            raise ValueError(f"tokens must be (B, T), got a shape of {tuple(tokens.shape)}")
         past = 0 if state is None else len(state)
-        total = past + tokens.shape[1]
-        if total > self.config.context_length:
-            raise ValueError(
-                f"{total} positions exceed context_length={self.config.context_length}"
-            )
+        _check_length(tokens, past, self.config.context_length)
         positions, mask = _positions_and_mask(tokens, past, mask)
         memory_mask = None if memory_mask is None else memory_mask.bool()[:, None, None, :]
         x = self.embedding(tokens, positions, segments)
@@ -202,6 +196,14 @@ class Transformer(nn.Module):
             cache = None if state is None else state[i]
             x = block(x, memory, mask=mask, memory_mask=memory_mask, rope=rope, cache=cache)
         return self.norm(x)
+
+
+def _check_length(tokens: Tensor, past: int, limit: int) -> None:
+    if tokens.ndim != 2:
+        raise ValueError(f"tokens must be (B, T), got a shape of {tuple(tokens.shape)}")
+    total = past + tokens.shape[1]
+    if total > limit:
+        raise ValueError(f"{total} positions exceed context_length={limit}")
 
 
 def _positions_and_mask(

@@ -41,46 +41,31 @@ def visible(pieces):
     return shown
 
 
+def document(widget, theme):
+    """A page of the book with one explorable and its fallback."""
+    back, front = {"light": ("#fff", "#222832"), "dark": ("#14181e", "#ced6dd")}[theme]
+    static = ROOT / "web" / "static"
+    state = json.dumps({"state": dependency_state([widget], drop_defaults=False)})
+    content, _ = widget._repr_mimebundle_()
+    view = json.dumps(content["application/vnd.jupyter.widget-view+json"])
+    return (
+        f'<!doctype html><html lang="en" data-theme="{theme}"><head><title>Page</title>'
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>'
+        f"html{{color-scheme:{theme};--pst-color-background:{back};--pst-color-text-base:{front};"
+        f"background:{back};color:{front}}}{(static / 'book.css').read_text()}</style></head>"
+        '<body><main><h1>Page</h1><div class="output"><script type="application/vnd.jupyter.'
+        f'widget-view+json">{view}</script><div class="widget-fallback">{content["text/html"]}'
+        '</div></div></main><script type="application/vnd.jupyter.widget-state+json">'
+        + state.replace("</", "<\\/")
+        + f"</script><script>{(static / 'anywidget-static.js').read_text()}</script></body>"
+        "</html>"
+    )
+
+
 @pytest.fixture
-def show(chromium, tmp_path):
-    """Open a page with one explorable; a fault of the page fails the test."""
-    faults, pages = [], []
-
-    def visit(widget, theme="light", width=1000, javascript=True):
-        back, front = {"light": ("#fff", "#222832"), "dark": ("#14181e", "#ced6dd")}[theme]
-        static = ROOT / "web" / "static"
-        state = json.dumps({"state": dependency_state([widget], drop_defaults=False)})
-        content, _ = widget._repr_mimebundle_()
-        view = json.dumps(content["application/vnd.jupyter.widget-view+json"])
-        file = tmp_path / f"{len(pages)}.html"
-        file.write_text(
-            f'<!doctype html><html lang="en" data-theme="{theme}"><head><title>Page</title>'
-            '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>'
-            f"html{{color-scheme:{theme};--pst-color-background:{back};--pst-color-text-base:{front};"
-            f"background:{back};color:{front}}}{(static / 'book.css').read_text()}</style></head>"
-            '<body><main><h1>Page</h1><div class="output"><script type="application/vnd.jupyter.'
-            f'widget-view+json">{view}</script><div class="widget-fallback">{content["text/html"]}'
-            '</div></div></main><script type="application/vnd.jupyter.widget-state+json">'
-            + state.replace("</", "<\\/")
-            + f"</script><script>{(static / 'anywidget-static.js').read_text()}</script></body>"
-            "</html>",
-            encoding="utf-8",
-        )
-        size = {"width": width, "height": 900}
-        page = chromium.new_page(viewport=size, java_script_enabled=javascript)
-        pages.append(page)
-        page.set_default_timeout(10_000)
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(file.as_uri())
-        if javascript:
-            page.wait_for_function("document.querySelectorAll('[data-mounted]').length === 1")
-        return page
-
-    yield visit
-    for page in pages:
-        page.close()
-    assert faults == []
+def show(open_page):
+    """Open a page with one explorable."""
+    return lambda widget, theme="light", **how: open_page(document(widget, theme), **how)
 
 
 def tokens(page):

@@ -91,26 +91,11 @@ def test_refuses(change, message):
 
 
 @pytest.fixture
-def show(chromium, tmp_path):
-    """Open a page with one view; every fault of the page fails the test."""
-    faults, pages = [], []
-
-    def visit(view, theme="light", width=1000):
-        file = tmp_path / f"{len(pages)}.html"
-        file.write_text(document({"path": view}, theme), encoding="utf-8")
-        page = chromium.new_page(viewport={"width": width, "height": 900})
-        pages.append(page)
-        page.set_default_timeout(10_000)
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(file.as_uri())
-        page.wait_for_function("document.querySelectorAll('[data-mounted]').length === 1")
-        return page
-
-    yield visit
-    for page in pages:
-        page.close()
-    assert faults == []
+def show(open_page):
+    """Open a page with one view."""
+    return lambda view, theme="light", width=1000: open_page(
+        document({"path": view}, theme), width=width
+    )
 
 
 def figures(page):

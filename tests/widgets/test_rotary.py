@@ -79,19 +79,12 @@ def test_fallback_tells_the_pairs(layout):
 
 
 @pytest.fixture
-def page(chromium, tmp_path):
-    """A saved page with the explorable; every fault of the page fails the test."""
-    file, faults = tmp_path / "page.html", []
-    file.write_text(
-        widgets.standalone_page(widgets.RotaryPairs(), title="Rotary"), encoding="utf-8"
-    )
-    page = chromium.new_page(viewport={"width": 390, "height": 900}, reduced_motion="reduce")
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(file.as_uri())
+def page(open_page):
+    """A saved page with the explorable."""
+    html = widgets.standalone_page(widgets.RotaryPairs(), title="Rotary")
+    page = open_page(html, width=390)
     page.wait_for_selector(".xp-dial")
-    yield page
-    page.close()
-    assert faults == []
+    return page
 
 
 def shown(page):

@@ -117,33 +117,14 @@ def shown():
 
 
 @pytest.fixture
-def show(chromium, shown, tmp_path):
-    """Open a page with the named explorables; every fault of the page fails the test."""
-    faults, pages = [], []
+def show(open_page, shown):
+    """Open a page with the named explorables."""
 
-    def visit(*names, theme="light", width=1000, javascript=True):
-        file = tmp_path / f"{len(pages)}.html"
-        file.write_text(document({name: shown[name] for name in names}, theme), encoding="utf-8")
-        page = chromium.new_page(
-            viewport={"width": width, "height": 900},
-            java_script_enabled=javascript,
-            reduced_motion="reduce",
-        )
-        pages.append(page)
-        page.set_default_timeout(10_000)
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(file.as_uri())
-        if javascript:
-            page.wait_for_function(
-                f"document.querySelectorAll('[data-mounted]').length === {len(names)}"
-            )
-        return page
+    def visit(*names, theme="light", **how):
+        views = {name: shown[name] for name in names}
+        return open_page(document(views, theme), mounted=len(names), **how)
 
-    yield visit
-    for page in pages:
-        page.close()
-    assert faults == []
+    return visit
 
 
 def line(page, name):

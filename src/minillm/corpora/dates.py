@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -74,17 +75,23 @@ def dates(target: str = "zh", source: str = "en", n: int = 20_000) -> Corpus[Pai
         texts = (babel.format_date(day, way, source), babel.format_date(day, ending, target))
         pairs.append((f"dates/{day}", Pair(*texts)))
     parts = parts_by(pairs)
+    return Corpus(*parts, _card(source, target, len(ways), parts))
+
+
+def _card(source: str, target: str, ways: int, parts: Sequence[Sequence[Pair]]) -> Card:
+    """What to know of these pairs."""
+    pairs = [pair for part in parts for pair in part]
     version = optional("babel", "babel").__version__
-    card = Card(
-        what=f"dates in two languages, {source} -> {target}, written in {len(ways)} ways",
+    return Card(
+        what=f"dates in two languages, {source} -> {target}, written in {ways} ways",
         origin=f"made from CLDR's formats and names by babel {version}",
         licence="Unicode License (CLDR data), BSD (babel)",
-        size=f"{n:,} pairs, {sum(len(p.source) + len(p.target) for _, p in pairs):,} characters",
+        size=f"{len(pairs):,} pairs, {sum(len(p.source) + len(p.target) for p in pairs):,} "
+        "characters",
         split=f"by date; train, validation, test: {sizes(parts)} pairs",
         faults="other versions of babel can write some dates differently; the task is narrow: "
-        "every month and weekday of the test part is in the training part, only dates are new",
+        "the dates of the test part are new, hardly any of their words",
     )
-    return Corpus(*parts, card)
 
 
 def _days(n: int) -> list[tuple[int, date]]:

@@ -5,9 +5,10 @@ Book: chapter "Pretraining".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
-from ..corpora import Card, Corpus, Split, split_of
+from ..corpora.core import Card, Corpus, distinct, parts_by, sizes
 from .shelf import told
 from .story import PLOTS, Story
 
@@ -40,24 +41,25 @@ def stories(n: int = 20_000, seed: int = 0) -> Corpus[Story]:
     """
     if n < 0:
         raise ValueError(f"n is {n}, but a corpus has 0 stories or more")
-    distinct = {story.text: story for story in told(n, seed)}
-    parts: dict[Split, list[Story]] = {"train": [], "validation": [], "test": []}
-    for story in distinct.values():
-        parts[split_of(f"stories/{story.key}")].append(story)
-    train, validation, test = (tuple(part) for part in parts.values())
-    characters = sum(map(len, distinct))
-    nats = sum(story.nats for story in distinct.values()) / max(characters, 1)
-    sizes = ", ".join(f"{len(part):,}" for part in parts.values())
-    card = Card(
+    made = told(n, seed)
+    kept = distinct(made, lambda story: story.text)
+    parts = parts_by((f"stories/{story.key}", story) for story in kept)
+    return Corpus(*parts, _card(kept, seed, sizes(parts), repeated=len(made) - len(kept)))
+
+
+def _card(kept: Sequence[Story], seed: int, shares: str, *, repeated: int) -> Card:
+    """What to know of these stories."""
+    characters = sum(len(story.text) for story in kept)
+    nats = sum(story.nats for story in kept) / max(characters, 1)
+    return Card(
         what=f"stories of a simulated world: {len(PLOTS)} plots, five styles, facts, questions",
         origin=f"made by minillm.stories from seed {seed}; no outside text",
         licence="CC0, no rights reserved",
-        size=f"{len(distinct):,} stories, {characters:,} characters; the entropy of a text is at "
+        size=f"{len(kept):,} stories, {characters:,} characters; the entropy of a text is at "
         f"most {nats:.3f} nats a character",
-        split=f"by plot and main thing; train, validation, test: {sizes} stories",
+        split=f"by plot and main thing; train, validation, test: {shares} stories",
         faults="sentence patterns repeat (with 1,500 stories, 3 % of the test part's spans of 50 "
         "characters are in the training part too, none of 175); "
         "a plot with few main things can be missing from validation or test; "
-        f"{n - len(distinct)} repeated texts were removed; the world is narrow and always kind",
+        f"{repeated} repeated texts were removed; the world is narrow and always kind",
     )
-    return Corpus(train, validation, test, card)
