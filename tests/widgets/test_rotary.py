@@ -82,7 +82,7 @@ def test_fallback_tells_the_pairs(layout):
 def page(open_page):
     """A saved page with the explorable."""
     html = widgets.standalone_page(widgets.RotaryPairs(), title="Rotary")
-    page = open_page(html, width=390)
+    page = open_page(html, mounted=0, width=390)  # it mounts without the runtime of the book
     page.wait_for_selector(".xp-dial")
     return page
 
