@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import GPT2, LLAMA, randomise
 from torch import nn
 
 from minillm import Attention, causal_mask, explicit_attention, fused_attention
+from tests.conftest import GPT2, LLAMA, randomise
 
 
 def qkv(heads=4, kv_heads=4, q_len=5, kv_len=5, dtype=torch.float32):

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import LLAMA, randomise
 
 from minillm import CausalLM, ChatTemplate
 from minillm.cli import commands, main
@@ -16,6 +15,7 @@ from minillm.cli.conversation import fit
 from minillm.load import Loaded
 from minillm.tokenizer import BPETokenizer
 from minillm.wordpiece import WordPieceTokenizer
+from tests.conftest import LLAMA, randomise
 
 TEXT = "the cat sat on the mat and the dog sat on the log. "
 

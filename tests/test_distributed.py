@@ -8,18 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed_runs import (
-    CASES,
-    CONFIG,
-    HALF,
-    MODEL,
-    Uneven,
-    environment,
-    go_on,
-    new_trainer,
-    numbers,
-    torchrun_command,
-)
 from torch.testing import assert_close
 
 from minillm import distributed, load, shards
@@ -32,6 +20,18 @@ from minillm.run_config import read_run_config, to_toml
 from minillm.runs import save_run
 from minillm.trainer import Trainer
 from minillm.training_run import TrainingRun
+from tests.distributed_runs import (
+    CASES,
+    CONFIG,
+    HALF,
+    MODEL,
+    Uneven,
+    environment,
+    go_on,
+    new_trainer,
+    numbers,
+    torchrun_command,
+)
 
 SCRIPT = Path(__file__).with_name("distributed_runs.py")
 EXACT, MUON = 1e-5, 2e-3  # Muon's direction is computed in bfloat16, which enlarges rounding

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import LLAMA, randomise
 
 from minillm.ffn import FFNS
+from tests.conftest import LLAMA, randomise
 
 ACTIVATIONS = {
     "relu": F.relu,

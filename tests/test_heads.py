@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import GPT2, VASWANI, randomise
 
 from minillm import (
     Attention,
@@ -13,6 +12,7 @@ from minillm import (
     capture,
     head_outputs,
 )
+from tests.conftest import GPT2, VASWANI, randomise
 
 TOKENS = torch.tensor([[5, 3, 8, 1, 9, 2, 7]])
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import LLAMA
 from torch import nn
 
 from minillm import CausalLM, Int4Linear, Int8Linear, generate, int4_weights, load
 from minillm.corpora import bible
 from minillm.int4 import GROUP, quantise_groups
+from tests.conftest import LLAMA
 
 SMALL = replace(LLAMA, d_model=64, n_heads=4, d_ff=96)  # widths of whole groups
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import LLAMA
 from torch import nn
 
 from minillm import SMOLLM2_135M, CausalLM, Int8Linear, generate, int8_weights, load
 from minillm.corpora import bible
+from tests.conftest import LLAMA
 
 
 def random_layer(bias: bool = True) -> nn.Linear:

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from distributed_runs import environment, torchrun_command
 
 from minillm.checkpoint import list_checkpoints, newest_checkpoint
 from minillm.run_config import read_run_config, to_toml
 from minillm.training_run import TrainingRun
+from tests.distributed_runs import environment, torchrun_command
 
 pytestmark = [
     pytest.mark.slow,

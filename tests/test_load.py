@@ -9,13 +9,13 @@ from dataclasses import replace
 import gguf
 import pytest
 import torch
-from conftest import LLAMA, randomise
 from gguf.constants import GGMLQuantizationType as Kind
 
 from minillm import CausalLM
 from minillm.load import load
 from minillm.tokenizer.alphabet import BYTE_ORDER, to_printable
 from minillm.weights import GGUF, write_safetensors
+from tests.conftest import LLAMA, randomise
 
 CONFIG = replace(LLAMA, vocab_size=288, d_model=64, n_heads=4, n_kv_heads=2, d_ff=96, n_layers=2)
 TOKENS = [*(to_printable(bytes([byte])) for byte in BYTE_ORDER), "ab"]

@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import BERT, GPT2, VASWANI
 from torch.utils.flop_counter import FlopCounterMode
 
 from minillm import (
@@ -20,6 +19,7 @@ from minillm import (
     kv_bytes_per_token,
     training_flops,
 )
+from tests.conftest import BERT, GPT2, VASWANI
 
 
 @pytest.mark.parametrize(

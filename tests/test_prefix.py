@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import GPT2, LLAMA, randomise
 
 from minillm import CausalLM, generate
 from minillm.prefix import PrefixCache, shared_length
 from minillm.sampling import Sampling
+from tests.conftest import GPT2, LLAMA, randomise
 
 
 class Counting:

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import randomise
 from torch import nn
 
 from minillm import RecurrentConfig, RecurrentLM
 from minillm.recurrent import CELLS
+from tests.conftest import randomise
 
 TORCH_CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 TORCH_LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import GPT2, randomise
 
 from minillm import CausalLM, remote
 from minillm.cli import main
@@ -20,6 +19,7 @@ from minillm.hub import HubError
 from minillm.load import load
 from minillm.remote import from_hub
 from minillm.weights import write_safetensors
+from tests.conftest import GPT2, randomise
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = {

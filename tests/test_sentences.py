@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import BERT, randomise
 
 from minillm import Transformer, WordPieceTokenizer, mean_pool, sentence_vectors
+from tests.conftest import BERT, randomise
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "sat", "on", "a", "mat"]
 TEXTS = ["the cat sat on a mat", "cat", "", "a cat on the mat", "the dog sat"]

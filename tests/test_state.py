@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import GPT2, LLAMA, VASWANI, randomise
 
 from minillm import CausalLM, KVCache, Seq2Seq
+from tests.conftest import GPT2, LLAMA, VASWANI, randomise
 
 CHUNKS = [[1] * 12, [5, 7], [11, 1], [4, 4, 4], [2, 3, 1, 6]]
 

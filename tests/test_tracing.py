@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import GPT2, VASWANI, randomise
 from torch import nn
 
 from minillm import (
@@ -16,6 +15,7 @@ from minillm import (
     logit_lens,
     patch,
 )
+from tests.conftest import GPT2, VASWANI, randomise
 
 
 def test_looking_changes_nothing(causal_config):

@@ -279,7 +279,7 @@ def test_fit_stops_at_the_end_of_the_run():
 
 KILLED = """
 import sys
-from test_trainer import CONFIG, new_trainer
+from tests.test_trainer import CONFIG, new_trainer
 from minillm.callbacks import Checkpoint
 
 def die(trainer, record):
@@ -292,9 +292,13 @@ new_trainer(callbacks=[Checkpoint(sys.argv[1], every=5), die]).fit()
 
 
 def test_a_killed_process_loses_nothing_but_time(tmp_path):
+    threads = str(
+        torch.get_num_threads()
+    )  # sums are grouped by thread: both processes need as many
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path]),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "OMP_NUM_THREADS": threads,
     }
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import BERT, GPT2, LLAMA, VASWANI, randomise
 
 from minillm import CausalLM, MaskedLM, Seq2Seq, SequenceClassifier, Transformer
+from tests.conftest import BERT, GPT2, LLAMA, VASWANI, randomise
 
 
 def embedding_gradient(model, tokens, position):

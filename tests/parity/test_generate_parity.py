@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 import transformers as hf
-from conftest import GPT2, LLAMA
 
 from minillm.beam import beam_search
 from minillm.generate import generate, left_pad
 from minillm.models import CausalLM
 from minillm.weights.convert import convert, load_into
 from minillm.weights.families import gpt2_table, llama_table
+from tests.conftest import GPT2, LLAMA
 
 V, PAD = 97, 0
 

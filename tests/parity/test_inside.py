@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from conftest import randomise
-from test_weights_parity import CAUSAL, TOLERANCE, bart, bert, exact_rms_norm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from minillm import capture
 from minillm.load import load
+from tests.conftest import randomise
+from tests.parity.test_weights_parity import CAUSAL, TOLERANCE, bart, bert, exact_rms_norm
 
 TOKENS = torch.tensor([[5, 9, 2, 33, 60, 1, 0, 8], [7, 7, 3, 96, 12, 40, 41, 42]])
 MASK = torch.tensor([[True] * 8, [True] * 5 + [False] * 3])

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import VASWANI, randomise
 from torch import Tensor, nn
 
 from minillm import Attention, Block, causal_mask
+from tests.conftest import VASWANI, randomise
 
 CONFIG = replace(VASWANI, n_heads=4, d_model=24, d_ff=50)
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}

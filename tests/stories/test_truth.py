@@ -1,9 +1,9 @@
 """The truth test: silent on what is true, loud on what is not."""
 
 import pytest
-from corruptions import ALL, catch_rate
 
 from minillm.stories import check, contradictions, tell
+from tests.stories.corruptions import ALL, catch_rate
 
 SAMPLE = [tell(21, i) for i in range(3000)]
 LEAST = {

@@ -10,8 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from playwright.sync_api import Browser
-from visit import visit
 
+from tests.web.visit import visit
 from tools.project import HTML, ROOT, chapters, repository_url
 
 BUILT = Path(os.environ.get("BOOK_HTML", HTML))

@@ -16,15 +16,14 @@ from typing import Any
 
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # the tests, the repository
-from conftest import GPT2, LLAMA, randomise  # noqa: E402
-from test_load import write_gguf  # noqa: E402
-from test_remote import CONFIG, gpt2_names  # noqa: E402
-
-from minillm import CausalLM  # noqa: E402
-from minillm.load import Loaded, load  # noqa: E402
-from minillm.tokenizer.alphabet import BYTE_ORDER, to_printable  # noqa: E402
-from minillm.weights import write_safetensors  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
+from minillm import CausalLM
+from minillm.load import Loaded, load
+from minillm.tokenizer.alphabet import BYTE_ORDER, to_printable
+from minillm.weights import write_safetensors
+from tests.conftest import GPT2, LLAMA, randomise
+from tests.test_load import write_gguf
+from tests.test_remote import CONFIG, gpt2_names
 
 ROOM = 400_000_000  # bytes that the process may grow by; the files have less than one million
 SMALL = {"vocab_size": 264, "context_length": 16, "d_model": 16, "n_layers": 2, "n_heads": 2}
