@@ -214,5 +214,15 @@ def test_context_length():
     assert context_length(Successor()) is None
 
 
+def test_what_was_written_may_meet_a_gradient():
+    torch.manual_seed(0)
+    model = CausalLM(ModelConfig(vocab_size=9, context_length=8, d_model=8, n_layers=1, n_heads=2))
+    steps = list(stream(model, torch.tensor([[1, 2]]), max_new_tokens=3))
+    tokens = torch.cat([step.token for step in steps], dim=1)
+    scores = model(tokens)[:, -1]
+    (scores * steps[-1].logits).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
 def test_greedy_takes_the_first_of_equal_tokens():
     assert sample(torch.zeros(1, 5)).item() == 0

@@ -14,9 +14,9 @@ ROOT = Path(minillm.__file__).parent
 LAYERS = [
     set(names.split())
     for names in (
-        "config tokenizer ngram data artefacts device verses source results int8 linear",
-        "int4 table_check hub norm ffn position state chat wordpiece counting history ema",
-        "parallel trained",
+        "config tokenizer ngram data artefacts device verses source results large_pages linear",
+        "int8 table_check hub norm ffn position state chat wordpiece counting history ema",
+        "parallel trained int4",
         "muon",
         "attention recurrent corpora sampling objectives evaluation train_config",
         "transformer optim checkpoint generate beam distributed stories remote",

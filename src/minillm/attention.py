@@ -211,7 +211,7 @@ class Attention(nn.Module):
         return self.o_proj(y.transpose(1, 2).flatten(-2))
 
     def _split(self, x: Tensor, heads: int) -> Tensor:
-        return x.unflatten(-1, (heads, self.head_dim)).transpose(1, 2)  # (B, heads, T, E)
+        return x.view(*x.shape[:-1], heads, self.head_dim).transpose(1, 2)  # (B, heads, T, E)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor]:
         k, v = self.k_proj(x), self.v_proj(x)

@@ -171,10 +171,12 @@ class _Reader:
         new = self.text[:, first : self.end]
         # Without padding no mask is passed: a reader's own model need not know the argument.
         padding = {} if self.mask is None else {"mask": self.mask[:, self.start : self.end]}
-        with evaluating(self.modules):
+        with torch.inference_mode(), evaluating(self.modules):
             if self.last is not None:
-                return self.last(new, state=self.state, **padding)
-            return self.model(new, state=self.state, **padding)[:, -1]
+                logits = self.last(new, state=self.state, **padding)
+            else:
+                logits = self.model(new, state=self.state, **padding)[:, -1]
+        return logits.clone()  # an ordinary tensor again: one from inside may not meet a gradient
 
 
 @torch.no_grad()

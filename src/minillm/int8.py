@@ -11,11 +11,13 @@ Book: chapter "A GPT, and the real thing".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .large_pages import in_large_pages
 
 LEVELS = 127
 FEW_ROWS = 16
@@ -67,14 +69,19 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply each vector of `x` by the stored matrix."""
-        weight, scale, bias = self.weight, self.scale, self.bias
-        rows = x.reshape(-1, x.shape[-1]).bfloat16()  # (rows, in)
-        if len(rows) <= FEW_ROWS and x.device.type == "cpu":
-            y = torch._weight_int8pack_mm(rows, weight, scale)
+        rows = x.reshape(-1, x.shape[-1])
+        if x.dtype == torch.bfloat16:  # to convert nothing is a call too, and there are hundreds
+            y = self._multiply(rows)
         else:
-            y = F.linear(rows, weight.bfloat16()) * scale
-        y = y.view(*x.shape[:-1], -1).to(x.dtype)
+            y = self._multiply(rows.bfloat16()).to(x.dtype)
+        y, bias = y.view(*x.shape[:-1], -1), self.bias
         return y if bias is None else y + bias
+
+    def _multiply(self, rows: Tensor) -> Tensor:
+        weight, scale = self.weight, self.scale
+        if len(rows) <= FEW_ROWS and rows.is_cpu:
+            return torch._weight_int8pack_mm(rows, weight, scale)
+        return F.linear(rows, weight.bfloat16()) * scale
 
     def dequantise(self) -> Tensor:
         """Return the matrix that the bytes stand for, in float32: (out, in)."""
@@ -118,10 +125,21 @@ def replace_linear_layers(model: nn.Module, make: Callable[[nn.Linear], nn.Modul
     if not layers:
         raise ValueError(f"{type(model).__name__} has 0 linear layers to store in fewer bits")
     made = {name: _made(name, layer, make) for name, layer in layers.items()}
+    _put_side_by_side(list(made.values()))
     for name, layer in made.items():
         parent, _, attribute = name.rpartition(".")
         setattr(model.get_submodule(parent), attribute, layer)
     return model.eval()
+
+
+def _put_side_by_side(layers: Sequence[nn.Module]) -> None:
+    """Move what the layers store into a piece of memory for each type, in the order of reading."""
+    buffers = [(m, name, t) for m in layers for name, t in m.named_buffers() if t.is_cpu]
+    for dtype in {tensor.dtype for _, _, tensor in buffers}:  # torch.save wants one type a piece
+        alike = [(m, name, tensor) for m, name, tensor in buffers if tensor.dtype == dtype]
+        copies = in_large_pages([tensor for _, _, tensor in alike])
+        for (layer, name, _), copy in zip(alike, copies, strict=True):
+            setattr(layer, name, copy)
 
 
 def _made(name: str, layer: nn.Linear, make: Callable[[nn.Linear], nn.Module]) -> nn.Module:

@@ -99,6 +99,6 @@ def rotate(x: Tensor, rope: Rotation) -> Tensor:
     Source: Su et al. (2021), arXiv:2104.09864.
     Book: chapter "Order".
     """
-    cos, sin = (table.to(x.dtype) for table in rope)
+    cos, sin = rope[0].to(x.dtype), rope[1].to(x.dtype)
     exchanged = x.roll(x.shape[-1] // 2, dims=-1)  # (x₂, x₁)
     return torch.addcmul(x * cos, exchanged, sin)

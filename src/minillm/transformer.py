@@ -8,8 +8,10 @@ up. The hidden vectors that flow from block to block are called the residual str
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import Attention
@@ -50,7 +52,7 @@ class Block(nn.Module):
         self.ffn_norm = NORMS[config.norm](config)
         self.ffn = FFNS[config.ffn](config)
         self.residual = RESIDUALS[config.norm_placement]
-        self.drop = nn.Dropout(config.dropout)
+        self.dropout = config.dropout
 
     def forward(
         self,
@@ -63,15 +65,16 @@ class Block(nn.Module):
         cache: LayerCache | None = None,
     ) -> Tensor:
         """Send the stream through the sublayers; masks broadcast to (B, H, T, S)."""
+        drop = partial(F.dropout, p=self.dropout, training=self.training)
 
         def attend(h: Tensor) -> Tensor:
-            return self.drop(self.attention(h, mask=mask, rope=rope, cache=cache))
+            return drop(self.attention(h, mask=mask, rope=rope, cache=cache))
 
         def cross(h: Tensor) -> Tensor:
-            return self.drop(self.cross_attention(h, memory, mask=memory_mask, cache=cache))
+            return drop(self.cross_attention(h, memory, mask=memory_mask, cache=cache))
 
         def feed(h: Tensor) -> Tensor:
-            return self.drop(self.ffn(h))
+            return drop(self.ffn(h))
 
         x = self.residual(x, self.attention_norm, attend)
         if memory is not None:
