@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from minillm import Attention, causal_mask, explicit_attention, fused_attention
+from minillm.attention import SHORT
 from tests.conftest import GPT2, LLAMA, randomise
 
 
@@ -164,3 +165,47 @@ def test_fused_attention_is_the_kernel_bit_for_bit():
     q, k, v = qkv(q_len=5)
     expected = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     torch.testing.assert_close(fused_attention(q, k, v, causal=True), expected, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("length", [2, 5, SHORT, SHORT + 1])
+def test_training_in_bfloat16_computes_the_same(length, causal, kv_heads):
+    torch.manual_seed(0)
+    exact = [x.requires_grad_() for x in qkv(kv_heads=kv_heads, q_len=length, kv_len=length)]
+    half = [x.detach().bfloat16().requires_grad_() for x in exact]
+    expected, y = (fused_attention(*x, causal=causal) for x in (exact, half))
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), expected, atol=0.03, rtol=0.03)
+    direction = torch.randn_like(expected)
+    expected.backward(direction)
+    y.backward(direction.bfloat16())
+    for one, other in zip(exact, half, strict=True):
+        error = (other.grad.float() - one.grad).norm() / one.grad.norm().clamp(min=1e-6)
+        assert error < 0.03, error
+
+
+def test_what_is_padded_or_cached_goes_to_the_kernel_also_in_training():
+    q, k, v = (x.bfloat16().requires_grad_() for x in qkv(q_len=3))
+    torch.testing.assert_close(
+        fused_attention(q, k, v, causal=True).float(),
+        explicit_attention(q.float(), k.float(), v.float(), causal=True)[0],
+        atol=0.03, rtol=0.03,
+    )  # fmt: skip
+    q, k, v = (x.bfloat16().requires_grad_() for x in qkv())
+    mask = MASKS["left padding"]
+    torch.testing.assert_close(
+        fused_attention(q, k, v, mask, causal=True).float(),
+        explicit_attention(q.float(), k.float(), v.float(), mask, causal=True)[0],
+        atol=0.03, rtol=0.03,
+    )  # fmt: skip
+
+
+def test_dropout_of_training_in_bfloat16_falls_on_the_weights():
+    torch.manual_seed(0)
+    q = torch.zeros(1, 1, 200, 8, dtype=torch.bfloat16, requires_grad=True)
+    v = torch.ones(1, 1, 200, 8, dtype=torch.bfloat16)
+    y = fused_attention(q, q, v, dropout=0.25).float()
+    assert (y == y[..., :1]).all()  # a weight is dropped for all coordinates of the value
+    assert y.std(dim=2).min() > 0.01  # and for each query by itself
+    assert y.mean().item() == pytest.approx(1, abs=0.02)

@@ -1,8 +1,12 @@
 """Losses: sums and counts, padding ignored, float32 inside."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 
+from minillm import objectives
 from minillm.data import IGNORE, Batch
 from minillm.objectives import classification_loss, count_targets, lm_loss, sequence_log_probs
 
@@ -93,3 +97,16 @@ def test_the_mask_is_passed_on_only_if_there_is_one(loss, batch):
 def test_shapes_that_disagree_are_named(loss, batch):
     with pytest.raises(ValueError, match=r"\(2, 3, 7\).*\(2, 4\)"):
         loss(fixed(torch.zeros(2, 3, V)), batch)
+
+
+@pytest.mark.parametrize("piece", [1, 3 * V, 10**6])
+def test_the_size_of_a_piece_changes_nothing(piece, batch, monkeypatch):
+    monkeypatch.setattr(objectives, "PIECE", piece)
+    batch = replace(batch, targets=batch.targets.flip(0, 1))  # the last piece has targets too
+    logits = torch.randn(2, 4, V, requires_grad=True)
+    total, count = lm_loss(fixed(logits), batch)
+    total.backward()
+    assert (total.item(), count) == (pytest.approx(by_hand(logits, batch.targets), abs=1e-5), 6)
+    right = F.one_hot(batch.targets.clamp(min=0), V)
+    expected = (logits.softmax(-1) - right) * (batch.targets != IGNORE)[..., None]
+    torch.testing.assert_close(logits.grad, expected.detach(), atol=1e-6, rtol=1e-5)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import FFN, ModelConfig
-from .linear import Linear
+from .linear import Linear, converted_once
 
 
 class MLP(nn.Module):
@@ -66,6 +66,7 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the network to each position."""
+        x = converted_once(x)
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .data import IGNORE, Batch
 
+PIECE = 1 << 20
+"""So many scores at once go into a cross-entropy on a CPU."""
 Scorer = Callable[..., Tensor]
 """A model: tokens (B, T), and `mask=` if the batch has one, to logits (B, T, V) or (B, C)."""
 
@@ -99,9 +102,14 @@ def _scores(model: Scorer, batch: Batch) -> Tensor:
 
 def _cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
     _check_shapes(logits, targets)
-    flat = logits.flatten(0, -2).float()  # (B·T, V)
-    total = F.cross_entropy(flat, targets.flatten(), ignore_index=IGNORE, reduction="sum")
-    return total, int((targets != IGNORE).sum())
+    # A CPU works on pieces that its caches hold; on a GPU each piece would be calls that wait.
+    rows = max(1, PIECE // logits.shape[-1]) if logits.is_cpu else targets.numel()
+    pieces = zip(logits.flatten(0, -2).split(rows), targets.flatten().split(rows), strict=True)
+    losses = [
+        F.cross_entropy(scores.float(), right, ignore_index=IGNORE, reduction="sum")
+        for scores, right in pieces  # (rows, V) and (rows,)
+    ]
+    return torch.stack(losses).sum(), int((targets != IGNORE).sum())
 
 
 def _check_shapes(logits: Tensor, targets: Tensor) -> None:
