@@ -27,7 +27,7 @@ STORIES = 120_000
 VOCABULARY = 2048
 CONTEXT = 256
 END = "<|endoftext|>"
-STEPS = {"story-gpt": 3000, "story-gpt-nano": 1800, "story-lstm": 3000}
+STEPS = {"story-gpt": 3000, "story-gpt-nano": 1800, "story-lstm": 2000}
 SIZES: dict[str, dict[str, Any]] = {
     "story-gpt": {"d_model": 192, "n_layers": 6, "n_heads": 6, "d_ff": 512},
     "story-gpt-nano": {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_ff": 256},

@@ -79,7 +79,7 @@ class Int8Linear(nn.Module):
 
     def _multiply(self, rows: Tensor) -> Tensor:
         weight, scale = self.weight, self.scale
-        if len(rows) <= FEW_ROWS and rows.is_cpu:
+        if rows.shape[0] <= FEW_ROWS and rows.is_cpu:
             return torch._weight_int8pack_mm(rows, weight, scale)
         return F.linear(rows, weight.bfloat16()) * scale
 

@@ -49,7 +49,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last axis of `x`."""
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        weight = self.weight
+        return F.rms_norm(x, weight.shape, weight, self.eps)
 
 
 def pre_norm(x: Tensor, norm: nn.Module, sublayer: Sublayer) -> Tensor:

@@ -68,8 +68,9 @@ class LayerCache:
         Raises:
             ValueError: If the cache is too short, or has another number of rows.
         """
-        if len(k) != len(self.k):  # one row would be copied into all without a word
-            raise ValueError(f"the KV cache has {len(self.k)} rows, the tokens {len(k)}")
+        rows, given = self.k.shape[0], k.shape[0]
+        if given != rows:  # one row would be copied into all without a word
+            raise ValueError(f"the KV cache has {rows} rows, the tokens {given}")
         end = self.length + k.shape[-2]
         if end > self.k.shape[-2]:
             raise ValueError(f"the KV cache holds {self.k.shape[-2]} positions, asked for {end}")

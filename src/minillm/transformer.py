@@ -8,7 +8,6 @@ up. The hidden vectors that flow from block to block are called the residual str
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +64,9 @@ class Block(nn.Module):
         cache: LayerCache | None = None,
     ) -> Tensor:
         """Send the stream through the sublayers; masks broadcast to (B, H, T, S)."""
-        drop = partial(F.dropout, p=self.dropout, training=self.training)
+
+        def drop(h: Tensor) -> Tensor:
+            return F.dropout(h, self.dropout) if self.training else h
 
         def attend(h: Tensor) -> Tensor:
             return drop(self.attention(h, mask=mask, rope=rope, cache=cache))
