@@ -1,8 +1,8 @@
 """Weights side by side in memory that is mapped in large pieces.
 
 A processor finds the place of each page of memory in a table, and reads ahead only within a page.
-Pages of 4 KiB make a model that is read from end to end for every token stop at each of them; with
-2 MiB the same kernel is about a fifth faster (`benchmarks/generation.py`).
+Pages of 4 KiB make a model that is read from end to end for every token stop at each of them; those
+of 2 MiB make five hundred times fewer stops. `benchmarks/generation.py` shows what that saves.
 Chapter "A GPT, and the real thing".
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import accumulate
 
 import torch
@@ -44,7 +45,8 @@ def in_large_pages(tensors: Sequence[Tensor]) -> list[Tensor]:
         return [tensor.clone(memory_format=torch.contiguous_format) for tensor in tensors]
     sizes = [-(-tensor.nbytes // LINE) * LINE for tensor in tensors]
     memory = mmap.mmap(-1, sum(sizes) + LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
+    with suppress(OSError):  # a kernel without large pages
+        memory.madvise(mmap.MADV_HUGEPAGE)
     whole = torch.frombuffer(memory, dtype=torch.uint8)
     start = -whole.data_ptr() % LARGE  # the first place where a large page begins
     places = accumulate(sizes, initial=start)
