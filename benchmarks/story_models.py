@@ -2,7 +2,7 @@
 
     python benchmarks/story_models.py
 
-The recurrent baseline is trained first, unless its run is there (half an hour).
+The recurrent baseline is trained first, unless its run is there (about an hour on one core).
 
 Every model is scored on the same tokens, in windows of its context: on new stories about the plots
 and things of the training part (another seed), and on the test part, whose pairs of plot and thing
