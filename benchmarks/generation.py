@@ -162,7 +162,7 @@ def main() -> None:
         for bits, store in ((8, int8_weights), (4, int4_weights))
     }
     in_bytes = fewer["minillm int8 weights"]
-    fewer["the same in small pages"] = copy.deepcopy(in_bytes)  # copies lie in ordinary memory
+    fewer["minillm int8, small pages"] = copy.deepcopy(in_bytes)  # copies lie in ordinary memory
     encode = loaded[torch.float32].tokenizer.encode
     prompt = torch.tensor([encode(PROMPT)])
     models = {
