@@ -16,6 +16,7 @@ import torch
 from minillm import distributed
 from minillm.config import ModelConfig
 from minillm.data import IGNORE, Batch
+from minillm.generate import generate
 from minillm.history import StopTraining
 from minillm.models import CausalLM
 from minillm.objectives import lm_loss
@@ -75,13 +76,20 @@ def numbers(trainer):
     return {name: history.column(name) for name in ("loss", "grad_norm", "tokens", "val_loss")}
 
 
+def write_a_sample(trainer, record):
+    """All ranks write together, for each may hold a part of the model; training must not notice."""
+    if record.step % 5 == 0:
+        assert generate(trainer.model, torch.tensor([[1, 2]]), max_new_tokens=3).shape == (1, 5)
+
+
 def curves(parallel, label):
     """The whole run of every case."""
     found = {}
     for name, config in CASES.items():
         trainer = new_trainer(parallel, config)
+        trainer.callbacks = (write_a_sample,)
         if parallel.rank == 0:  # as many a script that shows how far it is
-            trainer.callbacks = (lambda *_: None,)
+            trainer.callbacks += (lambda *_: None,)
         trainer.fit()
         found[f"{label} {name}"] = numbers(trainer)
     return found
