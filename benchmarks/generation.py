@@ -4,7 +4,8 @@
 
 Both run the same weights, the same prompt and greedy decoding, in turns, so that whatever else the
 machine does meets both. A row is the median over the rounds; a ratio is the median of the rounds'
-own ratios. The second table is the time per token when so much context has been read.
+own ratios. The row "small pages" has the same bytes in ordinary memory. The second table is the
+time per token when so much context has been read.
 """
 
 from __future__ import annotations

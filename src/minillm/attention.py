@@ -50,30 +50,26 @@ def explicit_attention(
     causal: bool = False,
     dropout: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    r"""Scaled dot-product attention, written out.
-
-    weights = softmax(q kᵀ / √E),  output = weights v
+    """Scaled dot-product attention, written out: weights = softmax(q kᵀ / √E), output = weights v.
 
     Args:
         q: queries.
         k: keys.
         v: values.
-        mask: True where a query may attend to a key; broadcast to (B, H, T, S). A row without a
-            single True gets weights and output 0, as in PyTorch's kernel.
+        mask: True where a query may attend to a key; a row without a True gets weights of 0.
         causal: also forbid keys after the query, counted from the last key.
         dropout: probability, applied to the weights.
 
     Shape:
         q: (..., H, T, E); k, v: (..., K, S, E) with K dividing H; output: (..., H, T, E);
-        weights: (..., H, T, S). Two axes, (T, E) and (S, E), are one head without a batch.
+        weights (and mask, broadcast): (..., H, T, S). Two axes each are one head without a batch.
 
     Raises:
         ValueError: If the shapes do not fit; the message names both.
 
     Example:
         >>> q = k = v = torch.eye(2)
-        >>> output, weights = explicit_attention(q, k, v, causal=True)
-        >>> weights[0].tolist()
+        >>> explicit_attention(q, k, v, causal=True)[1][0].tolist()
         [1.0, 0.0]
 
     Source: Vaswani et al. (2017), arXiv:1706.03762, eq. 1; shared key heads: arXiv:2305.13245.
@@ -81,15 +77,18 @@ def explicit_attention(
     """
     k, v = _share_heads(q, k, v)
     scores = q @ k.mT / math.sqrt(q.shape[-1])  # (..., H, T, S)
-    if causal:
-        allowed = causal_mask(q.shape[-2], k.shape[-2], device=q.device)
-        mask = allowed if mask is None else mask & allowed
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    weights = scores.softmax(dim=-1)
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)  # a row that may look nowhere is NaN until here
+    allowed = _allowed(q, k, mask, causal=causal)
+    scores = scores.masked_fill(~allowed, -math.inf)
+    weights = scores.softmax(dim=-1).masked_fill(~allowed, 0.0)  # a row of -inf alone was NaN
     return F.dropout(weights, dropout) @ v, weights
+
+
+def _allowed(q: Tensor, k: Tensor, mask: Tensor | None, *, causal: bool) -> Tensor:
+    """Where a query may attend to a key, up to broadcasting to (..., H, T, S)."""
+    if causal:
+        seen = causal_mask(q.shape[-2], k.shape[-2], device=q.device)
+        mask = seen if mask is None else mask & seen
+    return torch.ones((), dtype=torch.bool, device=q.device) if mask is None else mask
 
 
 def _share_heads(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,8 +137,7 @@ def fused_attention(
     if aligned and _products_are_faster(q):
         return _by_products(q, k, v, causal=causal, dropout=dropout)
     if causal and not aligned:  # the kernel's own flag is wrong with a cache or beside a mask
-        allowed = causal_mask(q.shape[-2], k.shape[-2], device=q.device)
-        mask = allowed if mask is None else mask & allowed
+        mask = _allowed(q, k, mask, causal=True)
     shared = q.shape[-3] != k.shape[-3]
     return F.scaled_dot_product_attention(
         q, k, v, mask, dropout, is_causal=causal and aligned, enable_gqa=shared

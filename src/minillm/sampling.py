@@ -187,7 +187,7 @@ def sample(
     """
     _check_logits(logits)
     if sampling.temperature == 0:
-        return logits.max(-1, keepdim=True).indices  # a quarter of the time of argmax
+        return logits.max(-1, keepdim=True).indices  # as argmax, but quicker in bfloat16
     probabilities = apply_filters(logits.float(), sampling).softmax(-1)
     return torch.multinomial(probabilities, 1, generator=generator)
 
