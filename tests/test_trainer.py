@@ -292,13 +292,11 @@ new_trainer(callbacks=[Checkpoint(sys.argv[1], every=5), die]).fit()
 
 
 def test_a_killed_process_loses_nothing_but_time(tmp_path):
-    threads = str(
-        torch.get_num_threads()
-    )  # sums are grouped by thread: both processes need as many
+    # Sums are grouped by thread: both processes need as many.
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
-        "OMP_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
     }
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL

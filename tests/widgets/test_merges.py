@@ -1,17 +1,12 @@
 """Byte-pair encoding, merge by merge: the page cuts as the package does, without a kernel."""
 
-import json
-from pathlib import Path
-
 import pytest
-from ipywidgets.embed import dependency_state
 
 from minillm import BPETokenizer, widgets
 from minillm.tokenizer import SMOLLM2_PATTERN
 from minillm.widgets.merges import longest_pieces
+from tests.widgets.test_widgets_browser import AXE, document
 
-ROOT = Path(__file__).parents[2]
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 RHYME = (
     "she sells sea shells by the sea shore and the females saw female whales under a scale of "
     "tales while males and their sales went further than anybody had ever thought possible "
@@ -41,31 +36,12 @@ def visible(pieces):
     return shown
 
 
-def document(widget, theme):
-    """A page of the book with one explorable and its fallback."""
-    back, front = {"light": ("#fff", "#222832"), "dark": ("#14181e", "#ced6dd")}[theme]
-    static = ROOT / "web" / "static"
-    state = json.dumps({"state": dependency_state([widget], drop_defaults=False)})
-    content, _ = widget._repr_mimebundle_()
-    view = json.dumps(content["application/vnd.jupyter.widget-view+json"])
-    return (
-        f'<!doctype html><html lang="en" data-theme="{theme}"><head><title>Page</title>'
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>'
-        f"html{{color-scheme:{theme};--pst-color-background:{back};--pst-color-text-base:{front};"
-        f"background:{back};color:{front}}}{(static / 'book.css').read_text()}</style></head>"
-        '<body><main><h1>Page</h1><div class="output"><script type="application/vnd.jupyter.'
-        f'widget-view+json">{view}</script><div class="widget-fallback">{content["text/html"]}'
-        '</div></div></main><script type="application/vnd.jupyter.widget-state+json">'
-        + state.replace("</", "<\\/")
-        + f"</script><script>{(static / 'anywidget-static.js').read_text()}</script></body>"
-        "</html>"
-    )
-
-
 @pytest.fixture
 def show(open_page):
     """Open a page with one explorable."""
-    return lambda widget, theme="light", **how: open_page(document(widget, theme), **how)
+    return lambda widget, theme="light", **how: open_page(
+        document({"merges": widget}, theme), **how
+    )
 
 
 def tokens(page):
