@@ -79,7 +79,7 @@ def explicit_attention(
     scores = q @ k.mT / math.sqrt(q.shape[-1])  # (..., H, T, S)
     allowed = _allowed(q, k, mask, causal=causal)
     scores = scores.masked_fill(~allowed, -math.inf)
-    weights = scores.softmax(dim=-1).masked_fill(~allowed, 0.0)  # a row of -inf alone was NaN
+    weights = scores.softmax(dim=-1).masked_fill(~allowed, 0.0)  # empty row: 0
     return F.dropout(weights, dropout) @ v, weights
 
 
