@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: book test serve notebooks bench env clean
+.PHONY: book test serve notebooks bench experiments env clean
 
 book: env       ; @$(RUN) tools.build_book
 test: env       ; @$(RUN) tools.check
 serve: book     ; @$(RUN) tools.serve
 notebooks: env  ; @$(RUN) tools.export_notebooks
 bench: env      ; @for file in benchmarks/*.py; do echo "$$file"; $(VENV)/bin/python "$$file" || exit 1; done
+experiments: env ; @$(RUN) tools.experiments $(NAME)
 env:            ; @command -v $(PYTHON) >/dev/null || { echo "Python is missing: install Python 3.11 or newer, or name it, as in: make book PYTHON=/path/to/python3.11"; exit 1; }; $(PYTHON) tools/setup_env.py $(VENV)
 clean:          ; rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,7 +18,6 @@ from tools.project import ROOT, chapters, pages
 from tools.strip_outputs import is_checked, strip
 
 MAX_LINES = 25
-MAX_CELLS = 60
 CELL_ID = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 AUTOMATIC_ID = re.compile(r"[0-9a-f]{8}")
 HEADINGS = (
@@ -99,9 +98,7 @@ def ids_are_readable(notebook: Any) -> Iterator[str]:
 
 
 def sizes_are_kept(notebook: Any) -> Iterator[str]:
-    """No long cells, no long notebooks."""
-    if len(notebook.cells) > MAX_CELLS:
-        yield f"{len(notebook.cells)} cells, more than {MAX_CELLS}"
+    """No long cells."""
     for cell in notebook.cells:
         lines = len(cell.source.splitlines())
         if lines > MAX_LINES:

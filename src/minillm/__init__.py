@@ -14,7 +14,7 @@ from .classifier import SequenceClassifier, mean_pool
 from .config import BERT_BASE, GPT2_SMALL, SMOLLM2_135M, VASWANI_BASE, ModelConfig
 from .counting import count_parameters, kv_bytes_per_token, training_flops
 from .data import IGNORE, Batch, LabelledTexts, SequentialWindows, TokenWindows
-from .device import best_device, pick
+from .device import best_device, fast_dtype, has_fast_bfloat16, pick
 from .evaluation import eval_mode, perplexity
 from .ffn import MLP, SwiGLU
 from .generate import Step, generate, left_pad, stream
@@ -117,11 +117,13 @@ __all__ = [
     "count_targets",
     "eval_mode",
     "explicit_attention",
+    "fast_dtype",
     "filter_min_p",
     "filter_top_k",
     "filter_top_p",
     "fused_attention",
     "generate",
+    "has_fast_bfloat16",
     "head_outputs",
     "init_weights",
     "int4_weights",

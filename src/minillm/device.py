@@ -7,9 +7,13 @@ the chapter passes on.
 
 from __future__ import annotations
 
+import os
+import time
+from functools import cache
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 Choice = TypeVar("Choice")
 
@@ -31,6 +35,61 @@ def best_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def has_fast_bfloat16(device: torch.device | str) -> bool:
+    """Whether a product in bfloat16 is at least about as fast as one in float32 on this device.
+
+    A processor without instructions for bfloat16 converts every number on its way, and a product
+    can take fifty times as long as in float32. Flags of the hardware are asked first; where they
+    do not say yes, one small product is timed, once a process. The environment variable
+    `MINILLM_FAST_BFLOAT16`, 0 or 1, answers instead.
+
+    Args:
+        device: where the products would be computed.
+
+    Example:
+        >>> has_fast_bfloat16("cpu") in {True, False}
+        True
+
+    Book: chapter "Pretraining".
+    """
+    told = os.environ.get("MINILLM_FAST_BFLOAT16")
+    if told is not None:
+        if told not in {"0", "1"}:
+            raise ValueError(f"MINILLM_FAST_BFLOAT16 must be 0 or 1, got {told!r}")
+        return told == "1"
+    return _measured_bfloat16(torch.device(device).type)
+
+
+def fast_dtype(device: torch.device | str) -> torch.dtype:
+    """The type for products that need few digits: bfloat16 where it is fast, else float32.
+
+    Book: chapter "Pretraining".
+    """
+    return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+
+
+@cache
+def _measured_bfloat16(kind: str) -> bool:
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind == "cpu" and (
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    ):
+        return True
+    return _seconds(kind, torch.bfloat16) < 1.5 * _seconds(kind, torch.float32)
+
+
+def _seconds(kind: str, dtype: torch.dtype) -> float:
+    """The shortest of three products of 256 × 256, the first of which warms up."""
+    square: Tensor = torch.ones(256, 256, device=kind, dtype=dtype)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        (square @ square)[0, 0].item()  # waits until the device has finished
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def pick(*, cpu: Choice, gpu: Choice) -> Choice:

@@ -18,6 +18,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+from .device import fast_dtype
 from .parallel import sliced_like, whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -120,7 +121,8 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(p)
         average = state["momentum"].lerp_(grad, 1 - group["momentum"])
         ahead = grad.lerp(average, group["momentum"])
-        direction = newton_schulz(whole(ahead).bfloat16())  # three digits are enough for it
+        few_digits = fast_dtype(p.device)  # three digits are enough for a direction
+        direction = newton_schulz(whole(ahead).to(few_digits))
         scale = math.sqrt(max(1.0, p.shape[0] / p.shape[1]))
         p.mul_(1 - group["lr"] * group["weight_decay"])
         p.add_(sliced_like(direction.to(p.dtype), p), alpha=-group["lr"] * scale)

@@ -1,6 +1,6 @@
 """Judge the story models: loss against simpler ones, stories against the world's rules.
 
-    python benchmarks/story_models.py
+    python experiments/story_models.py
 
 The recurrent baseline is trained first, unless its run is there (about an hour on one core).
 
@@ -16,23 +16,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from train_stories import CONTEXT, END, STORIES, as_tokens
+from train_stories import train as train_one
 
 import minillm
 from minillm import NGramLM, Sampling, TokenWindows
 from minillm.stories import check, stories
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "models"))
-
-from train_stories import CONTEXT, END, STORIES, as_tokens  # noqa: E402
-from train_stories import train as train_one  # noqa: E402
 
 OUT = ROOT / "src" / "minillm" / "results" / "story_models.json"
 WINDOWS = 128
@@ -118,7 +115,7 @@ def main() -> None:
     rows.append({"model": "the world itself", **bounds, **judge(real, known)})
     print(rows[-1])
     result = {
-        "made_by": "python benchmarks/story_models.py", "minillm": minillm.__version__,
+        "made_by": "python experiments/story_models.py", "minillm": minillm.__version__,
         "torch": torch.__version__, "samples": options.samples,
         "tokens_scored": WINDOWS * CONTEXT, "rows": rows,
     }  # fmt: skip

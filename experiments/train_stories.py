@@ -1,8 +1,8 @@
 """Train the book's story models, and the recurrent network that they are compared with.
 
-    python models/train_stories.py story-gpt         # about 70 minutes on one core
-    python models/train_stories.py story-gpt-nano
-    python models/train_stories.py story-lstm        # a baseline; its weights are not kept
+    python experiments/train_stories.py story-gpt         # about 70 minutes on one core
+    python experiments/train_stories.py story-gpt-nano
+    python experiments/train_stories.py story-lstm        # a baseline; its weights are not kept
 
 A run can be stopped and started again: it goes on from its newest checkpoint under `--runs`. At its
 end the two GPTs are written to `models/`, in float16, with card and history.
@@ -32,7 +32,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "story-gpt": {"d_model": 192, "n_layers": 6, "n_heads": 6, "d_ff": 512},
     "story-gpt-nano": {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_ff": 256},
 }
-HERE = Path(__file__).parent
+MODELS = Path(__file__).parents[1] / "models"
 
 
 def make_tokenizer() -> BPETokenizer:
@@ -119,10 +119,11 @@ It knows nothing else. Begin a text with `{END}` and it tells a story.
 - **Tokenizer**: byte-level BPE with {VOCABULARY:,} tokens, trained on 4,000 stories.
 - **Result**: loss {last.loss:.3f} nats per token on the last batch, {last.val_loss:.3f} on the
   validation part, whose pairs of plot and main thing no training story has.
-  `benchmarks/story_models.py` compares the model with an n-gram model, an LSTM and the bound of the
-  world, and counts contradictions.
-- **Made by**: `python models/train_stories.py {name}`: {last.step:,} updates in {last.seconds:,.0f}
-  seconds on one busy CPU core, minillm {minillm.__version__}, torch {torch.__version__}.
+  `experiments/story_models.py` compares the model with an n-gram model, an LSTM and the bound of
+  the world, and counts contradictions.
+- **Made by**: `python experiments/train_stories.py {name}`: {last.step:,} updates in
+  {last.seconds:,.0f} seconds on one busy CPU core, minillm {minillm.__version__},
+  torch {torch.__version__}.
 - **Limits**: names, places and things outside the world's tables are spelled, not understood.
 - **Licence**: MIT, like the code.
 """
@@ -132,11 +133,11 @@ def main() -> None:
     """Train the model that is named, and keep it if it is one of the two GPTs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=STEPS)
-    parser.add_argument("--runs", type=Path, default=HERE.parent / "_build" / "runs")
+    parser.add_argument("--runs", type=Path, default=MODELS.parent / "_build" / "runs")
     options = parser.parse_args()
     trainer = train(options.name, options.runs)
     if options.name in SIZES:
-        folder, model = HERE / options.name, cast(minillm.CausalLM, trainer.model)
+        folder, model = MODELS / options.name, cast(minillm.CausalLM, trainer.model)
         text = card(options.name, trainer)
         save_model(folder, model, make_tokenizer(), text, dtype=torch.float16)
         trainer.history.to_jsonl(folder / "history.jsonl")

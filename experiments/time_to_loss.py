@@ -128,7 +128,7 @@ def main() -> None:
             runs = [r for r in stored if (r["name"], r["seed"]) != (name, seed)] + [run]
             runs.sort(key=lambda r: ([*plans].index(r["name"]), r["seed"]))
             result = {
-                "made_by": "python benchmarks/time_to_loss.py", "torch": torch.__version__,
+                "made_by": "python experiments/time_to_loss.py", "torch": torch.__version__,
                 "hardware": f"1 CPU thread, {platform.machine()}",
                 "reference": asdict(REFERENCE), "ours": asdict(OURS), "runs": runs,
             }  # fmt: skip

@@ -84,7 +84,7 @@ def main() -> None:
     real = minillm.load("smollm2-135m-instruct")
     tokens = torch.cat([prose(real.tokenizer), repeated(real.tokenizer, seed=0)])
     found = measure(real.model, tokens, range(*args.layers))
-    result: dict[str, Any] = {"made_by": "python benchmarks/head_ablation.py"}
+    result: dict[str, Any] = {"made_by": "python experiments/head_ablation.py"}
     result |= {"minillm": minillm.__version__, "torch": torch.__version__, "seconds": 0, **found}
     if args.layers[0]:  # go on where an earlier run of this script has stopped
         earlier = json.loads(args.out.read_text(encoding="utf-8"))

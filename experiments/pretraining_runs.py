@@ -137,7 +137,7 @@ def main() -> None:
     for name in only or plans:
         runs[name] = train(name, plans[name], parts, LONG_STEPS * (name == "long"))
     result = {
-        "made_by": "python benchmarks/pretraining_runs.py",
+        "made_by": "python experiments/pretraining_runs.py",
         "minillm": minillm.__version__, "torch": torch.__version__,
         "hardware": f"{torch.get_num_threads()} CPU thread(s), {platform.machine()}",
         "seconds": round(sum(run["seconds"] for run in runs.values())),

@@ -108,7 +108,7 @@ def main() -> None:
     for name, order in (("unigram", 1), ("bigram", 2), ("trigram", 3), ("5-gram", 5)):
         counts = minillm.NGramLM(tok.vocab_size, order, smoothing="witten_bell").fit(ids)
         ruler[name] = round(-counts.log_probs(seen).mean().item(), 4)
-    made_by = f"python benchmarks/block_ablation.py --steps {args.steps}"
+    made_by = f"python experiments/block_ablation.py --steps {args.steps}"
     result: Run = {"made_by": made_by, "minillm": minillm.__version__, "torch": torch.__version__}
     runs = [train(settings, args.steps, ids, held) for settings in combinations()]
     result |= {"seconds": round(time.process_time() - started), "baselines": ruler, "runs": runs}

@@ -165,7 +165,7 @@ def main() -> None:
     plans = [(name, 0) for name in RUNS] + [(name, 1) for name in REPEATED]
     runs = [train(name, seed, ids, held, args.steps) for name, seed in plans]
     result = {
-        "made_by": f"python benchmarks/position_lengths.py --steps {args.steps}",
+        "made_by": f"python experiments/position_lengths.py --steps {args.steps}",
         "minillm": minillm.__version__, "torch": torch.__version__,
         "seconds": round(sum(run["seconds"] for run in runs)),
         "length": LENGTH, "bin": BIN, "baselines": ruler, "runs": runs,

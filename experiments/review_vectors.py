@@ -126,7 +126,7 @@ def main() -> None:
     vectors, seconds = timed(read)
     head = linear().fit(vectors[0], parts[0][1])
     result = {
-        "made_by": "python benchmarks/review_vectors.py",
+        "made_by": "python experiments/review_vectors.py",
         "package": minillm.__version__,
         "texts": [len(x) for x, _ in parts],
         "head": {"weight": head.coef_[0].round(5).tolist(), "bias": round(head.intercept_[0], 5)},

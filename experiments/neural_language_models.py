@@ -132,7 +132,7 @@ def main() -> None:
         part: torch.tensor(tok.encode("\n".join(verse.text for verse in getattr(corpus, part))))
         for part in ("train", "validation", "test")
     }
-    made_by = f"python benchmarks/neural_language_models.py --steps {args.steps}"
+    made_by = f"python experiments/neural_language_models.py --steps {args.steps}"
     result: Result = {"made_by": made_by, "minillm": minillm.__version__}
     result |= {"torch": torch.__version__, "tokens_per_step": LENGTH * BATCH}
     result["counts"] = counts(parts, tok.vocab_size)

@@ -101,7 +101,7 @@ def main() -> None:
     cases += [(f"LSTM + {bias}", 40) for bias in (1, 2, 4)]
     runs = [copy_run(name, length, seed) for name, length in cases for seed in SEEDS]
     result = {
-        "made_by": "python benchmarks/copy_at_distance.py", "minillm": minillm.__version__,
+        "made_by": "python experiments/copy_at_distance.py", "minillm": minillm.__version__,
         "torch": torch.__version__, "seconds": round(time.process_time() - started), "runs": runs,
     }  # fmt: skip
     args.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
