@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import minillm
 from minillm import CausalLM, ModelConfig, RecurrentConfig, RecurrentLM, TrainConfig
-from minillm.data import generator
+from minillm.data.windows import generator
 
 OUT = Path(minillm.__file__).parent / "results" / "copy_at_distance.json"
 KINDS, STEPS, WIDTH, SEEDS, DISTANCES = 8, 600, 64, (0, 1, 2), (10, 20, 40)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import minillm
 from minillm import Batch, NGramLM, TokenWindows
 from minillm.corpora import python_docs
-from minillm.trainer import Loss
+from minillm.training.trainer import Loss
 
 OUT = Path(minillm.__file__).parent / "results" / "pretraining_runs.json"
 HELD = 20_480  # predicted characters of the validation text

@@ -7,7 +7,7 @@ The recurrent baseline is trained first, unless its run is there (about an hour 
 Every model is scored on the same tokens, in windows of its context: on new stories about the plots
 and things of the training part (another seed), and on the test part, whose pairs of plot and thing
 no training story has. Then each tells 500 stories at temperature 1, and 500 at temperature 0.5,
-which the truth test of `minillm.stories` reads. The world's own stories are judged beside them; its
+which the truth test of `minillm.corpora.stories` reads. The world's own stories are judged too; its
 bound says how low the loss on its stories can be (the bound is that of a model that may expect
 every pair).
 """
@@ -27,7 +27,8 @@ from train_stories import train as train_one
 
 import minillm
 from minillm import NGramLM, Sampling, TokenWindows
-from minillm.stories import check, stories
+from minillm.corpora.stories.corpus import stories
+from minillm.corpora.stories.truth import check
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 import minillm
 from minillm import BPETokenizer, ModelConfig, RecurrentConfig, TokenWindows, TrainConfig
-from minillm.model_folder import save_model
-from minillm.stories import Story, stories
+from minillm.corpora.stories.corpus import stories
+from minillm.corpora.stories.story import Story
+from minillm.weights.model_folder import save_model
 
 STORIES = 120_000
 VOCABULARY = 2048
@@ -111,8 +112,8 @@ def card(name: str, trainer: minillm.Trainer) -> str:
     return f"""# {name}
 
 A causal language model of {minillm.count_parameters(trainer.model):,} parameters that tells stories
-of the simulated world of `minillm.stories`: want, obstacle, action, consequence, in simple English.
-It knows nothing else. Begin a text with `{END}` and it tells a story.
+of the simulated world of `minillm.corpora.stories`: want, obstacle, action, consequence, in simple
+English. It knows nothing else. Begin a text with `{END}` and it tells a story.
 
 - **Data**: {STORIES:,} stories of seed 0, of which {last.tokens:,} tokens of the training part were
   read in windows of {CONTEXT} (CC0; the card of the corpus is `minillm data stories`).

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from minillm.device import best_device, pick
+from minillm.device import best_device
+from minillm.notebook import pick
 
 
 @pytest.mark.parametrize(

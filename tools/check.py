@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tools import browser, build_book, export_notebooks
 from tools.project import ROOT, chapters
@@ -85,6 +86,7 @@ STEPS = (
     Step("artefacts", artefacts),
     Step("format", command(PYTHON, "-m", "ruff", "format", "--check", ".")),
     Step("lint", command(PYTHON, "-m", "ruff", "check", ".")),
+    Step("import contracts", command(str(Path(PYTHON).with_name("lint-imports")), "--no-cache")),
     Step("types", command(PYTHON, "-m", "mypy")),
     Step(
         "unit and parity tests",

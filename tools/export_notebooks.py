@@ -14,10 +14,9 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from tools import book_index
-from tools.book_index import Index
-from tools.myst_plain import plain
-from tools.myst_prose import Place
+from tools.myst.index import Index, build
+from tools.myst.plain import plain
+from tools.myst.prose import Place
 from tools.project import BUILD, ROOT, chapters, repository_url, settings
 
 EXTRAS = "plot,widgets,data,weights,views"
@@ -87,7 +86,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=BUILD / "notebooks")
     folder = parser.parse_args(arguments).out
-    index, failed = book_index.build(), 0
+    index, failed = build(), 0
     for path in chapters():
         try:
             notebook = export_chapter(path, index)

@@ -6,32 +6,16 @@ Masks are bool and True means "may attend" or "is a real token". Texts are in `m
 pictures in `minillm.plot`, explorables in `minillm.widgets`; the last two need an extra.
 """
 
-from .attention import Attention, causal_mask, explicit_attention, fused_attention
-from .beam import Hypothesis, beam_search
-from .callbacks import Checkpoint, Progress, SampleText
-from .chat import ChatTemplate
-from .classifier import SequenceClassifier, mean_pool
-from .config import BERT_BASE, GPT2_SMALL, SMOLLM2_135M, VASWANI_BASE, ModelConfig
-from .counting import count_parameters, kv_bytes_per_token, training_flops
-from .data import IGNORE, Batch, LabelledTexts, SequentialWindows, TokenWindows
-from .device import best_device, fast_dtype, has_fast_bfloat16, pick
-from .evaluation import eval_mode, perplexity
-from .ffn import MLP, SwiGLU
-from .generate import Step, generate, left_pad, stream
-from .heads import ablate_heads, head_outputs
-from .history import History, Record
-from .int4 import Int4Linear, int4_weights
-from .int8 import Int8Linear, int8_weights
-from .load import Loaded, load
-from .models import CausalLM, MaskedLM, Seq2Seq, init_weights
-from .muon import Muon, newton_schulz
-from .ngram import NGramLM
-from .norm import RMSNorm, post_norm, pre_norm
-from .objectives import classification_loss, count_targets, lm_loss, sequence_log_probs
-from .optim import make_optimizer, warmup_cosine, warmup_linear, warmup_stable_decay
-from .position import Rope, rotate, sinusoids
-from .recurrent import GRUCell, LSTMCell, RecurrentConfig, RecurrentLM, RNNCell
-from .sampling import (
+from minillm.data.batch import IGNORE, Batch
+from minillm.data.labelled import LabelledTexts
+from minillm.data.windows import SequentialWindows, TokenWindows
+from minillm.device import best_device, fast_dtype, has_fast_bfloat16
+from minillm.inference.beam import Hypothesis, beam_search
+from minillm.inference.generate import Step, generate, left_pad, stream
+from minillm.inference.int4 import Int4Linear, int4_weights
+from minillm.inference.int8 import Int8Linear, int8_weights
+from minillm.inference.perplexity import perplexity
+from minillm.inference.sampling import (
     GREEDY,
     Sampling,
     apply_filters,
@@ -40,15 +24,43 @@ from .sampling import (
     filter_top_p,
     sample,
 )
-from .sentences import sentence_vectors
-from .source import show_source
-from .state import KVCache, LanguageModel, State
-from .tokenizer import BPETokenizer, CharTokenizer, Tokenizer
-from .tracing import Trace, attention_maps, capture, logit_lens, patch
-from .train_config import TrainConfig
-from .trainer import Trainer
-from .transformer import Block, Embedding, Transformer
-from .wordpiece import WordPieceTokenizer
+from minillm.inference.sentence_vectors import sentence_vectors
+from minillm.interpret.head_ablation import ablate_heads, head_outputs
+from minillm.interpret.tracing import Trace, attention_maps, capture, logit_lens, patch
+from minillm.ngram import NGramLM
+from minillm.nn.attention import Attention, causal_mask, explicit_attention, fused_attention
+from minillm.nn.classifier import SequenceClassifier, mean_pool
+from minillm.nn.config import BERT_BASE, GPT2_SMALL, SMOLLM2_135M, VASWANI_BASE, ModelConfig
+from minillm.nn.counting import count_parameters, kv_bytes_per_token, training_flops
+from minillm.nn.eval_mode import eval_mode
+from minillm.nn.ffn import MLP, SwiGLU
+from minillm.nn.kv_cache import KVCache
+from minillm.nn.models import CausalLM, MaskedLM, Seq2Seq, init_weights
+from minillm.nn.norm import RMSNorm, post_norm, pre_norm
+from minillm.nn.position import Rope, rotate, sinusoids
+from minillm.nn.recurrent import GRUCell, LSTMCell, RecurrentConfig, RecurrentLM, RNNCell
+from minillm.nn.transformer import Block, Embedding, Transformer
+from minillm.notebook import pick, show_source
+from minillm.protocol import LanguageModel, State
+from minillm.tokenizer import BPETokenizer, CharTokenizer, Tokenizer
+from minillm.tokenizer.chat import ChatTemplate
+from minillm.tokenizer.wordpiece import WordPieceTokenizer
+from minillm.training.callbacks.progress import Progress
+from minillm.training.callbacks.sample import SampleText
+from minillm.training.callbacks.saving import Checkpoint
+from minillm.training.config import TrainConfig
+from minillm.training.history import History, Record
+from minillm.training.muon import Muon, newton_schulz
+from minillm.training.objectives import (
+    classification_loss,
+    count_targets,
+    lm_loss,
+    sequence_log_probs,
+)
+from minillm.training.optim import make_optimizer
+from minillm.training.schedules import warmup_cosine, warmup_linear, warmup_stable_decay
+from minillm.training.trainer import Trainer
+from minillm.weights.load import Loaded, load
 
 __version__ = "0.1.0"
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 import os
 import time
 from functools import cache
-from typing import TypeVar
 
 import torch
 from torch import Tensor
-
-Choice = TypeVar("Choice")
 
 
 def best_device() -> torch.device:
@@ -92,17 +89,22 @@ def _seconds(kind: str, dtype: torch.dtype) -> float:
     return min(times)
 
 
-def pick(*, cpu: Choice, gpu: Choice) -> Choice:
-    """The one size dial of a chapter: `cpu` where there is only a CPU, else `gpu`.
+def find_device(name: str) -> torch.device:
+    """The device of this name, "auto" for the fastest, after a try.
 
-    Args:
-        cpu: a size that takes seconds on two CPU cores.
-        gpu: a size that takes seconds on a graphics card.
+    Raises:
+        ValueError: If there is no such device here.
 
     Example:
-        >>> pick(cpu=200, gpu=2_000) in {200, 2_000}
-        True
+        >>> find_device("cpu")
+        device(type='cpu')
 
     Book: chapter "Pretraining".
     """
-    return cpu if best_device().type == "cpu" else gpu
+    if name == "auto":
+        return best_device()
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used here: {reason}") from None

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from minillm.catalogue import corpus_texts
 from minillm.corpora import Dialogue, chatterbot_dialogues
+from minillm.corpora.catalogue import corpus_texts
 from minillm.corpora.dialogues import _groups, _read
 
 LANGUAGES = ("en", "zh")

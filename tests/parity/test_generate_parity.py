@@ -6,9 +6,9 @@ import pytest
 import torch
 import transformers as hf
 
-from minillm.beam import beam_search
-from minillm.generate import generate, left_pad
-from minillm.models import CausalLM
+from minillm.inference.beam import beam_search
+from minillm.inference.generate import generate, left_pad
+from minillm.nn.models import CausalLM
 from minillm.weights.convert import convert, load_into
 from minillm.weights.families import gpt2_table, llama_table
 from tests.conftest import GPT2, LLAMA

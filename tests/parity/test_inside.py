@@ -5,7 +5,7 @@ import torch
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from minillm import capture
-from minillm.load import load
+from minillm.weights.load import load
 from tests.conftest import randomise
 from tests.parity.test_weights_parity import CAUSAL, TOLERANCE, bart, bert, exact_rms_norm
 

@@ -10,12 +10,13 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from minillm import SMOLLM2_135M, CausalLM, Transformer, count_parameters
-from minillm.artefacts import ARTEFACTS
-from minillm.hub import fetch
-from minillm.load import load
-from minillm.sentences import sentence_vectors
-from minillm.weights import GGUF, read_safetensors
+from minillm.hub.artefacts import ARTEFACTS
+from minillm.hub.packages import fetch
+from minillm.inference.sentence_vectors import sentence_vectors
 from minillm.weights.families import llama_table
+from minillm.weights.gguf import GGUF
+from minillm.weights.load import load
+from minillm.weights.safetensors import read_safetensors
 
 pytestmark = pytest.mark.slow
 

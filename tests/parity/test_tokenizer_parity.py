@@ -7,7 +7,7 @@ import random
 import pytest
 import tokenizers
 
-from minillm.hub import fetch
+from minillm.hub.packages import fetch
 from minillm.tokenizer import GPT2_PATTERN, SMOLLM2_PATTERN, BPETokenizer, Splitter
 from minillm.tokenizer.alphabet import to_printable
 from minillm.weights.gguf import GGUF

@@ -9,8 +9,8 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from minillm import CausalLM, MaskedLM, Seq2Seq, Transformer
-from minillm.load import load
-from minillm.weights import read_safetensors, write_safetensors
+from minillm.weights.load import load
+from minillm.weights.safetensors import read_safetensors, write_safetensors
 from tests.conftest import randomise
 
 TOKENS = torch.tensor([[5, 9, 2, 33, 60, 1, 0, 8], [7, 7, 3, 96, 12, 40, 41, 42]])

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 from transformers import BertTokenizer
 
-from minillm.wordpiece import WordPieceTokenizer
+from minillm.tokenizer.wordpiece import WordPieceTokenizer
 
 WORDS = (
     "the cat un want ##ed ##ing is é É ß 東 京 , . ! - ' \" ` $ ^ ~ + # ## ##s 1 ##9 84 α ##σ ##ς"

@@ -10,10 +10,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools import book_index, export_notebooks
-from tools.book_index import Index, Target
-from tools.myst_plain import plain
-from tools.myst_prose import Place
+from tools import export_notebooks
+from tools.myst.index import Index, Target, build
+from tools.myst.plain import plain
+from tools.myst.prose import Place
 from tools.project import chapters, repository_url
 
 SITE, RAW = "https://s.io", "https://r.io"
@@ -127,7 +127,7 @@ def test_error_names_the_cell(place: Place) -> None:
 
 @pytest.fixture(scope="module")
 def index() -> Index:
-    return book_index.build()
+    return build()
 
 
 def code_of(notebook: Any) -> list[str]:

@@ -18,12 +18,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
 from minillm import CausalLM
-from minillm.load import Loaded, load
 from minillm.tokenizer.alphabet import BYTE_ORDER, to_printable
-from minillm.weights import write_safetensors
+from minillm.weights.load import Loaded, load
+from minillm.weights.safetensors import write_safetensors
 from tests.conftest import GPT2, LLAMA, randomise
-from tests.test_load import write_gguf
-from tests.test_remote import CONFIG, gpt2_names
+from tests.hub.test_huggingface import CONFIG, gpt2_names
+from tests.weights.test_load import write_gguf
 
 ROOM = 400_000_000  # bytes that the process may grow by; the files have less than one million
 SMALL = {"vocab_size": 264, "context_length": 16, "d_model": 16, "n_layers": 2, "n_heads": 2}

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from minillm import CausalLM, MaskedLM, ModelConfig, Seq2Seq
-from minillm.weights import read_safetensors, write_safetensors
 from minillm.weights.assemble import assemble
+from minillm.weights.safetensors import read_safetensors, write_safetensors
 from tests.conftest import BERT, GPT2, LLAMA, VASWANI, randomise
 
 TOKENS = torch.tensor([[5, 9, 2, 33, 60, 1], [7, 7, 3, 96, 12, 40]])

@@ -10,8 +10,8 @@ import torch
 from gguf.constants import GGMLQuantizationType as Kind
 from gguf.constants import GGUFValueType
 
-from minillm.weights import GGUF
-from minillm.weights.quantisation import ENCODINGS
+from minillm.weights.gguf import GGUF
+from minillm.weights.gguf_blocks import ENCODINGS
 
 QUANTISED = [Kind.F32, Kind.F16, Kind.BF16, Kind.Q8_0, Kind.Q4_0, Kind.Q4_1]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from minillm.weights import read_safetensors, write_safetensors
+from minillm.weights.safetensors import read_safetensors, write_safetensors
 
 TENSORS = {
     "float": torch.randn(3, 5),

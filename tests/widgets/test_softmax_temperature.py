@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from minillm import widgets
-from minillm.sampling import Sampling, apply_filters
+from minillm.inference.sampling import Sampling, apply_filters
 from minillm.widgets.softmax_temperature import random_numbers, tempered
 from tests.widgets.test_widgets_browser import AXE, document, load
 

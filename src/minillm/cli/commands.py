@@ -11,18 +11,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import evaluation, hub
-from ..artefacts import ARTEFACTS
-from ..config import ModelConfig
-from ..counting import count_parameters, kv_bytes_per_token
-from ..generate import stream
-from ..load import HUB, Loaded, load, locate
-from ..models import CausalLM, Seq2Seq
-from ..sampling import Sampling
-from ..state import LanguageModel
-from ..tokenizer import BPETokenizer, CharTokenizer
-from ..tracing import attention_maps
-from ..wordpiece import WordPieceTokenizer
+from minillm.hub.artefacts import ARTEFACTS
+from minillm.hub.cache import cache_dir
+from minillm.hub.packages import fetch as fetch_artefact
+from minillm.hub.packages import in_cache
+from minillm.inference.generate import stream
+from minillm.inference.perplexity import perplexity as text_perplexity
+from minillm.inference.sampling import Sampling
+from minillm.interpret.tracing import attention_maps
+from minillm.nn.config import ModelConfig
+from minillm.nn.counting import count_parameters, kv_bytes_per_token
+from minillm.nn.models import CausalLM, Seq2Seq
+from minillm.protocol import LanguageModel
+from minillm.tokenizer import BPETokenizer, CharTokenizer
+from minillm.tokenizer.wordpiece import WordPieceTokenizer
+from minillm.weights.load import HUB, Loaded, load, locate
 
 Command = Callable[[argparse.Namespace], None]
 TextTokenizer = BPETokenizer | CharTokenizer
@@ -36,9 +39,9 @@ def say(text: str) -> None:
 
 def models(_options: argparse.Namespace) -> None:
     """List what `fetch` knows, and whether it is in the cache."""
-    say(f"cache: {hub.cache_dir()}\n")
+    say(f"cache: {cache_dir()}\n")
     for artefact in ARTEFACTS.values():
-        here = "here" if hub.in_cache(artefact) else f"{artefact.archive_size / 1e6:.0f} MB"
+        here = "here" if in_cache(artefact) else f"{artefact.archive_size / 1e6:.0f} MB"
         say(f"{artefact.name:22} {here:>6}  {artefact.what}\n{'':31}{artefact.licence}\n")
 
 
@@ -46,7 +49,7 @@ def fetch(options: argparse.Namespace) -> None:
     """Fetch one artefact, or all."""
     names = list(ARTEFACTS) if options.name == "all" else [options.name]
     for name in names:
-        path = locate(name) if name.startswith(HUB) else hub.fetch(name)
+        path = locate(name) if name.startswith(HUB) else fetch_artefact(name)
         say(f"{path}\n")
 
 
@@ -115,7 +118,7 @@ def perplexity(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.file} is not UTF-8: byte {error.start} is invalid") from None
     tokens = torch.tensor(tokenizer.encode(text))
     length = min(options.length, model.config.context_length)
-    value = evaluation.perplexity(model, tokens, length=length, stride=max(1, length // 2))
+    value = text_perplexity(model, tokens, length=length, stride=max(1, length // 2))
     bits = torch.tensor(value).log2().item() * (len(tokens) - 1) / max(1, len(text))
     say(f"{value:.2f} perplexity of {len(tokens):,} tokens, {bits:.3f} bits per character\n")
 
@@ -158,8 +161,8 @@ def shown(tokenizer: TextTokenizer | WordPieceTokenizer, token: int) -> str:
 
 def attention(options: argparse.Namespace) -> None:
     """Write a self-contained interactive page of all attention heads."""
-    from ..widgets import AttentionExplorer, standalone_page  # noqa: PLC0415 - an extra
-    from ..widgets.page import MAX_PAGE  # noqa: PLC0415
+    from minillm.widgets import AttentionExplorer, standalone_page  # noqa: PLC0415 - an extra
+    from minillm.widgets.page import MAX_PAGE  # noqa: PLC0415
 
     loaded = load(options.model)
     if loaded.tokenizer is None:

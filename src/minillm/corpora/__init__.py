@@ -8,12 +8,12 @@ Source: Gebru et al. (2021), arXiv:1803.09010, for the idea of a data card.
 Book: chapter "Predicting the next word".
 """
 
-from .core import Card, Corpus, Split, TextCorpus, split_of
-from .dates import Pair, dates
-from .dialogues import Dialogue, chatterbot_dialogues
-from .functions import Function, stdlib_functions
-from .geography import Question, geo_facts
-from .texts import Review, Verse, bible, python_docs, reviews
+from minillm.corpora.core import Card, Corpus, Split, TextCorpus, split_of
+from minillm.corpora.dates import Pair, dates
+from minillm.corpora.dialogues import Dialogue, chatterbot_dialogues
+from minillm.corpora.functions import Function, stdlib_functions
+from minillm.corpora.geography import Question, geo_facts
+from minillm.corpora.texts import Review, Verse, bible, python_docs, reviews
 
 __all__ = [
     "Card",

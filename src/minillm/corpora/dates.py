@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from .core import Card, Corpus, optional, parts_by, sizes
+from minillm.corpora.core import Card, Corpus, optional, parts_by, sizes
 
 FIRST, LAST = date(1900, 1, 1), date(2099, 12, 31)
 DAYS = (LAST - FIRST).days + 1

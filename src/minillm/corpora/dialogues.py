@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ..hub import fetch
-from .core import Card, Corpus, distinct, optional, parts_by, sizes
+from minillm.corpora.core import Card, Corpus, distinct, optional, parts_by, sizes
+from minillm.hub.packages import fetch
 
 Language = Literal["en", "zh"]
 

@@ -15,7 +15,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple
 
-from .core import Card, Corpus, distinct, parts_by, sizes
+from minillm.corpora.core import Card, Corpus, distinct, parts_by, sizes
 
 # Not the library itself: tests, programs, and what differs between installations.
 _OTHER = {"site-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "distutils"}

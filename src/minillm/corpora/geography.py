@@ -13,9 +13,9 @@ from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 
-from ..hub import fetch
-from .core import Card, Corpus, optional, parts_by, sizes
-from .geography_words import CAPITALS_ZH, SENTENCES, TITLES, WHOSE_CAPITAL, Language
+from minillm.corpora.core import Card, Corpus, optional, parts_by, sizes
+from minillm.corpora.geography_words import CAPITALS_ZH, SENTENCES, TITLES, WHOSE_CAPITAL, Language
+from minillm.hub.packages import fetch
 
 Country = Mapping[str, Any]
 _GONE = {"AN", "CS"}  # states that no longer exist

@@ -11,9 +11,9 @@ import re
 from functools import cache
 from typing import Literal, NamedTuple
 
-from ..hub import fetch
-from ..verses import numbered_verses
-from .core import Card, Corpus, TextCorpus, distinct, parts_by, sizes
+from minillm.corpora.core import Card, Corpus, TextCorpus, distinct, parts_by, sizes
+from minillm.corpora.verses import numbered_verses
+from minillm.hub.packages import fetch
 
 Domain = Literal["movies", "products", "editorials", "tweets"]
 Version = Literal["kjv", "bbe"]

@@ -6,7 +6,7 @@ scores and writes text with them (`model`), callable like every language model o
 Book: chapter "Predicting the next word".
 """
 
-from .model import NGramLM, NGramState
-from .smoothing import SMOOTHINGS, Smoothing
+from minillm.ngram.model import NGramLM, NGramState
+from minillm.ngram.smoothing import SMOOTHINGS, Smoothing
 
 __all__ = ["SMOOTHINGS", "NGramLM", "NGramState", "Smoothing"]

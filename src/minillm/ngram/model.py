@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .counts import CUT, Level, count_ngrams, find, followers
-from .smoothing import SMOOTHINGS, Evidence, Settings, Smoothing
+from minillm.ngram.counts import CUT, Level, count_ngrams, find, followers
+from minillm.ngram.smoothing import SMOOTHINGS, Evidence, Settings, Smoothing
 
 Corpus = Sequence[int] | Tensor | Sequence[Sequence[int]] | Sequence[Tensor]
 """One text as ids, or several texts that have nothing to do with each other."""

@@ -4,11 +4,11 @@ Every function takes what is to be drawn and optionally the axes, and returns th
 chapter can add to them; none shows anything by itself.
 """
 
-from .curves import history, reliability, runs
-from .live import LivePlot
-from .maps import attention, attention_grid, confusion
-from .style import COLORS, GRID, INK, PAPER, page_ramp, use_book_style
-from .text import bars, distribution, surprisal
+from minillm.plot.curves import history, reliability, runs
+from minillm.plot.live import LivePlot
+from minillm.plot.maps import attention, attention_grid, confusion
+from minillm.plot.style import COLORS, GRID, INK, PAPER, page_ramp, use_book_style
+from minillm.plot.text import bars, distribution, surprisal
 
 __all__ = [
     "COLORS",

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from minillm.history import History
-
-from .style import COLORS, GRID, INK, as_array, axes_or_new
+from minillm.plot.style import COLORS, GRID, INK, as_array, axes_or_new
+from minillm.training.history import History
 
 NAMES = {
     "loss": "training",

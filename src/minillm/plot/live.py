@@ -13,11 +13,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from minillm.callbacks import in_notebook
-from minillm.history import Record
-from minillm.trainer import Trainer
-
-from .curves import history
+from minillm.notebook import in_notebook
+from minillm.plot.curves import history
+from minillm.training.history import Record
+from minillm.training.trainer import Trainer
 
 
 class LivePlot:

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import as_array, axes_or_new, page_ramp, show_token
+from minillm.plot.style import as_array, axes_or_new, page_ramp, show_token
 
 LARGEST_WITH_NUMBERS = 8
 """Maps of up to this many rows and columns show the numbers themselves."""

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from .style import BLUE, INK, ORANGE, as_array, axes_or_new, page_ramp, show_token
+from minillm.plot.style import BLUE, INK, ORANGE, as_array, axes_or_new, page_ramp, show_token
 
 LINE = 60
 """Characters in a line of text."""

@@ -11,9 +11,9 @@ Book: chapter "From text to tokens".
 from collections.abc import Iterable
 from typing import Protocol
 
-from .bpe import BPETokenizer
-from .characters import CharTokenizer
-from .split import GPT2_PATTERN, SMOLLM2_PATTERN, Splitter
+from minillm.tokenizer.bpe import BPETokenizer
+from minillm.tokenizer.characters import CharTokenizer
+from minillm.tokenizer.split import GPT2_PATTERN, SMOLLM2_PATTERN, Splitter
 
 __all__ = [
     "GPT2_PATTERN",

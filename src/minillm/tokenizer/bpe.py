@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from .alphabet import from_printable, to_printable
-from .checks import check_ids, read_json
-from .merge import apply_merges, rank_merges
-from .split import GPT2_PATTERN, Splitter
-from .trainer import learn_merges
+from minillm.tokenizer.alphabet import from_printable, to_printable
+from minillm.tokenizer.checks import check_ids, read_json
+from minillm.tokenizer.learn import learn_merges
+from minillm.tokenizer.merge import apply_merges, rank_merges
+from minillm.tokenizer.split import GPT2_PATTERN, Splitter
 
 CACHE_LIMIT = 1 << 18  # words whose ids are remembered
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from .checks import check_ids, read_json
+from minillm.tokenizer.checks import check_ids, read_json
 
 
 class CharTokenizer:

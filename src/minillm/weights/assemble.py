@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from minillm.config import ModelConfig
-
-from .convert import load_into
+from minillm.nn.config import ModelConfig
+from minillm.weights.convert import load_into
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from .transforms import Transform
+from minillm.weights.transforms import Transform
 
 SHOWN = 8  # names in an error message
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from minillm.config import ModelConfig
-
-from .convert import Rule, Table
-from .transforms import Transform, drop_rows, same, split, transpose, unpermute
+from minillm.nn.config import ModelConfig
+from minillm.weights.convert import Rule, Table
+from minillm.weights.transforms import Transform, drop_rows, same, split, transpose, unpermute
 
 WEIGHT, BOTH = ("weight",), ("weight", "bias")
 BLOCK = "transformer.blocks.{i}."

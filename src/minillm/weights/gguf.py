@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .quantisation import ENCODINGS, Encoding
+from minillm.weights.gguf_blocks import ENCODINGS, Encoding
 
 MAX_AXES = 4
 DEFAULT_ALIGNMENT = 32

@@ -20,6 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from minillm.files import read_json
+
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -149,3 +151,36 @@ def _tensor(data: NDArray[np.uint8], entry: dict[str, Any]) -> Tensor:
     if begin == end:
         return torch.empty(entry["shape"], dtype=dtype)
     return torch.from_numpy(data[begin:end].copy()).view(dtype).view(entry["shape"])
+
+
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+def folder_tensors(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of the folder by name.
+
+    Raises:
+        ValueError: If a file is missing, damaged or only there as a pickle, or two shards hold a
+            tensor of the same name.
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    index = folder / "model.safetensors.index.json"
+    names = ["model.safetensors"]
+    if index.is_file():
+        shards = read_json(index).get("weight_map")
+        if not isinstance(shards, dict):
+            raise ValueError(f"{index.name} has the weight_map {shards!r}, not file names")
+        names = sorted({Path(str(name)).name for name in shards.values()})
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    if missing := sorted(set(names).difference(file.name for file in files)):
+        pickles = [file.name for file in files if file.suffix in PICKLES]
+        hint = f"; {pickles[0]} is a pickle, which can run any program" if pickles else ""
+        raise ValueError(f"{folder.name} holds no {missing[0]}{hint}")
+    tensors: dict[str, Tensor] = {}
+    for name in names:
+        shard = read_safetensors(folder / name)
+        if twice := sorted(shard.keys() & tensors.keys()):
+            raise ValueError(f"{twice[0]} is in {name} and in another shard")
+        tensors |= shard
+    return tensors

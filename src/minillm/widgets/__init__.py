@@ -5,17 +5,17 @@ page, where its JavaScript does the rest without a kernel. Importing this packag
 anywidget (`pip install "minillm[widgets]"`); `import minillm` does not.
 """
 
-from .attention import AttentionExplorer
-from .base import Explorable
-from .desk import ThresholdDesk
-from .merges import MergeExplorer
-from .ngram import NGramExplorer
-from .optimiser_path import OptimiserPath
-from .page import standalone_page
-from .rotary import RotaryPairs
-from .runs import RunExplorer
-from .soft_dictionary import SoftDictionary
-from .softmax_temperature import SoftmaxTemperature
+from minillm.widgets.attention import AttentionExplorer
+from minillm.widgets.base import Explorable
+from minillm.widgets.desk import ThresholdDesk
+from minillm.widgets.merges import MergeExplorer
+from minillm.widgets.ngram import NGramExplorer
+from minillm.widgets.optimiser_path import OptimiserPath
+from minillm.widgets.page import standalone_page
+from minillm.widgets.rotary import RotaryPairs
+from minillm.widgets.runs import RunExplorer
+from minillm.widgets.soft_dictionary import SoftDictionary
+from minillm.widgets.softmax_temperature import SoftmaxTemperature
 
 __all__ = [
     "AttentionExplorer",

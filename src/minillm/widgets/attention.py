@@ -15,8 +15,8 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from .base import MAX_STATE, Explorable, Fallback, bundle, member, within
-from .pack import as_array, pack_uints
+from minillm.widgets.base import MAX_STATE, Explorable, Fallback, bundle, member, within
+from minillm.widgets.pack import as_array, pack_uints
 
 Head = tuple[int, int]
 Maps = dict[Head, NDArray[np.float64]]

@@ -14,8 +14,8 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from .base import Explorable, Fallback, bundle, member, within
-from .pack import as_array, pack_uints
+from minillm.widgets.base import Explorable, Fallback, bundle, member, within
+from minillm.widgets.pack import as_array, pack_uints
 
 STEPS = 65_535
 COSTS = {"wrong": 1.0, "miss": 5.0, "look": 0.3}

@@ -13,9 +13,8 @@ from typing import Any
 import traitlets
 
 from minillm.tokenizer import BPETokenizer
-
-from .base import Explorable, Fallback, bundle, member, within
-from .pack import pack_varints
+from minillm.widgets.base import Explorable, Fallback, bundle, member, within
+from minillm.widgets.pack import pack_varints
 
 BYTES = [bytes([byte]) for byte in range(256)]
 RULES = ("merges", "longest")

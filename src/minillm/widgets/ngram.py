@@ -17,8 +17,8 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from .base import Explorable, Fallback, bundle, member, within
-from .pack import as_array, pack_varints
+from minillm.widgets.base import Explorable, Fallback, bundle, member, within
+from minillm.widgets.pack import as_array, pack_varints
 
 Gram = tuple[int, ...]
 Rows = dict[Gram, list[tuple[int, int]]]

@@ -14,7 +14,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from .base import Explorable, Fallback, bundle, member, within
+from minillm.widgets.base import Explorable, Fallback, bundle, member, within
 
 SURFACES = ("valley", "bend", "two hollows")
 RULES = ("gradient descent", "momentum", "RMSProp", "Adam", "AdamW")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 
-from .base import Explorable
+from minillm.widgets.base import Explorable
 
 MAX_PAGE = 10_000_000  # characters of data that a browser opens from a file without delay
 TEMPLATE = """<!DOCTYPE html>

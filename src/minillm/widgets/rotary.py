@@ -14,8 +14,8 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from .base import Explorable, Fallback, bundle, member, within
-from .pack import as_array
+from minillm.widgets.base import Explorable, Fallback, bundle, member, within
+from minillm.widgets.pack import as_array
 
 E = 8
 LAST = 40

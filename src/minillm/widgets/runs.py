@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import traitlets
 
-from .base import Explorable, Fallback, bundle, member
-from .pack import as_array
+from minillm.widgets.base import Explorable, Fallback, bundle, member
+from minillm.widgets.pack import as_array
 
 MAX_POINTS = 200
 Run = Mapping[str, Any]

@@ -13,8 +13,8 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from .base import Explorable, Fallback, bundle, within
-from .pack import as_array
+from minillm.widgets.base import Explorable, Fallback, bundle, within
+from minillm.widgets.pack import as_array
 
 NAMES = ("blue", "orange", "green", "purple", "sky")
 COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233))

@@ -16,8 +16,8 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from .base import Explorable, Fallback, bundle, within
-from .pack import as_array
+from minillm.widgets.base import Explorable, Fallback, bundle, within
+from minillm.widgets.pack import as_array
 
 LIMIT = 1000.0
 COOLEST, HOTTEST = 0.1, 4.0

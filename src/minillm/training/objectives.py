@@ -1,0 +1,119 @@
+"""What a model is trained for: every loss returns a sum and a count.
+
+Means do not add up: the mean of the means of unequal parts is not the mean of the whole. Sums do,
+so a batch may be split into pieces or spread over machines, and one division at the end gives the
+exact result. Cross-entropy is computed in float32 whatever the model computes in. Left out: label
+smoothing and auxiliary losses.
+
+Chapters "Pretraining" and "Classification, sentiment, moderation".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from minillm.data.batch import IGNORE, Batch
+
+PIECE = 1 << 20
+"""So many scores at once go into a cross-entropy on a CPU."""
+Scorer = Callable[..., Tensor]
+"""A model: tokens (B, T), and `mask=` if the batch has one, to logits (B, T, V) or (B, C)."""
+
+
+def lm_loss(model: Scorer, batch: Batch) -> tuple[Tensor, int]:
+    r"""Next-token loss: the sum of -log p over all targets, and their number.
+
+    \mathcal{L} = -\sum_{b,t} \log p_\theta(\text{target}_{b,t} \mid \text{inputs}_{b,\le t})
+
+    Args:
+        model: maps tokens (B, T) to logits (B, T, V).
+        batch: inputs and targets (B, T); a target of `IGNORE` is not counted.
+
+    Returns:
+        The sum in nats (a float32 scalar with a gradient), and the number of counted targets.
+
+    Raises:
+        ValueError: If logits and targets disagree in shape.
+
+    Book: chapter "Pretraining".
+    """
+    return _cross_entropy(_scores(model, batch), batch.targets)
+
+
+def classification_loss(model: Scorer, batch: Batch) -> tuple[Tensor, int]:
+    r"""Class loss: the sum of -log p(class | text) over a batch, and the number of texts.
+
+    Args:
+        model: maps tokens (B, T), and the batch's mask, to logits (B, C).
+        batch: inputs (B, T) and one class per text, targets (B,); `IGNORE` is not counted.
+
+    Returns:
+        The sum in nats (a float32 scalar with a gradient), and the number of counted texts.
+
+    Raises:
+        ValueError: If logits and targets disagree in shape.
+
+    Book: chapter "Classification, sentiment, moderation".
+    """
+    return _cross_entropy(_scores(model, batch), batch.targets)
+
+
+def sequence_log_probs(model: Scorer, batch: Batch) -> Tensor:
+    r"""The log-probability that the model gives each whole sequence of a batch.
+
+    \log p(\text{text}_b) = \sum_t \log p_\theta(\text{target}_{b,t} \mid \text{inputs}_{b,\le t})
+
+    Args:
+        model: maps tokens (B, T) to logits (B, T, V).
+        batch: inputs and targets (B, T); a target of `IGNORE` adds nothing.
+
+    Shape:
+        output: (B,), in nats, at most 0.
+
+    Raises:
+        ValueError: If logits and targets disagree in shape.
+
+    Book: chapter "Predicting the next word".
+    """
+    logits = _scores(model, batch)
+    _check_shapes(logits, batch.targets)
+    losses = F.cross_entropy(
+        logits.float().mT, batch.targets, ignore_index=IGNORE, reduction="none"
+    )
+    return -losses.sum(-1)  # (B, T) -> (B,)
+
+
+def count_targets(batch: Batch) -> int:
+    """How many targets of a batch are counted by a loss: those that are not `IGNORE`.
+
+    Book: chapter "Pretraining".
+    """
+    return int((batch.targets != IGNORE).sum())
+
+
+def _scores(model: Scorer, batch: Batch) -> Tensor:
+    # Without padding no mask is passed, so that a model by hand need not know the argument.
+    return model(batch.inputs) if batch.mask is None else model(batch.inputs, mask=batch.mask)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+    _check_shapes(logits, targets)
+    # A CPU works on pieces that its caches hold; on a GPU each piece would be calls that wait.
+    rows = max(1, PIECE // logits.shape[-1]) if logits.is_cpu else targets.numel()
+    pieces = zip(logits.flatten(0, -2).split(rows), targets.flatten().split(rows), strict=True)
+    losses = [
+        F.cross_entropy(scores.float(), right, ignore_index=IGNORE, reduction="sum")
+        for scores, right in pieces  # (rows, V) and (rows,)
+    ]
+    return torch.stack(losses).sum(), int((targets != IGNORE).sum())
+
+
+def _check_shapes(logits: Tensor, targets: Tensor) -> None:
+    if logits.shape[:-1] != targets.shape:
+        raise ValueError(
+            f"logits of shape {tuple(logits.shape)} do not fit targets {tuple(targets.shape)}"
+        )

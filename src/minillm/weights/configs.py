@@ -1,0 +1,223 @@
+"""A model's config in our words, read from config.json or from the metadata of a GGUF file.
+
+Sizes always come from the file, never from a preset that is only believed to fit. A setting that
+our model does not have is refused by name. Dropout is not read: it belongs to training and starts
+at 0. Left out on purpose: scaled rotary positions (long-context Llamas) and attention biases.
+
+Book: chapter "A GPT, and the real thing".
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from minillm.nn.config import FFN, ModelConfig
+
+LARGEST = 1 << 40  # of a size; far above any real one, far below what an integer of torch holds
+ACTIVATIONS: dict[str, FFN] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+}
+
+
+class Settings:
+    """Look-ups in a file's settings that say clearly what is missing or wrong.
+
+    Args:
+        values: the settings by name.
+        where: the name of the file, for messages.
+    """
+
+    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+        self.values, self.where = values, where
+
+    def size(self, name: str, default: int | None = None) -> int:
+        """A positive whole number; `default` stands in for a missing one or null."""
+        value = self.values.get(name)
+        value = default if value is None else value
+        if type(value) is not int or not 1 <= value <= LARGEST:
+            raise ValueError(f"{self.where}: {name} is {value!r}, not a positive whole number")
+        return value
+
+    def real(self, name: str, default: float | None = None) -> float:
+        """A positive, finite number."""
+        value = self.values.get(name, default)
+        if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
+            raise ValueError(f"{self.where}: {name} is {value!r}, not a positive number")
+        return float(value)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or False."""
+        value = self.values.get(name, default)
+        if type(value) is not bool:
+            raise ValueError(f"{self.where}: {name} is {value!r}, not true or false")
+        return value
+
+    def demand(self, name: str, *allowed: Any) -> None:
+        """Refuse any value but the allowed ones; the first of them is the default."""
+        value = self.values.get(name, allowed[0])
+        if value not in allowed:
+            raise ValueError(f"{self.where}: {name} is {value!r}, only {allowed} is supported")
+
+    def activation(self, name: str, default: str) -> FFN:
+        """Our name of an activation function."""
+        self.demand(name, default, *ACTIVATIONS)
+        return ACTIVATIONS[self.values.get(name, default)]
+
+
+def gpt2_config(settings: Settings) -> ModelConfig:
+    """The config of a GPT-2 checkpoint.
+
+    Raises:
+        ValueError: If a size is missing or a setting is not supported.
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    settings.demand("scale_attn_weights", True)
+    settings.demand("scale_attn_by_inverse_layer_idx", False)
+    settings.demand("add_cross_attention", False)
+    d_model = settings.size("n_embd")
+    return ModelConfig(
+        vocab_size=settings.size("vocab_size"),
+        context_length=settings.size("n_positions"),
+        d_model=d_model,
+        n_layers=settings.size("n_layer"),
+        n_heads=settings.size("n_head"),
+        d_ff=settings.size("n_inner", 4 * d_model),
+        norm_eps=settings.real("layer_norm_epsilon", 1e-5),
+        ffn=settings.activation("activation_function", "gelu_new"),
+        tie_embeddings=settings.flag("tie_word_embeddings", True),
+    )
+
+
+def llama_config(settings: Settings) -> ModelConfig:
+    """The config of a Llama checkpoint.
+
+    Raises:
+        ValueError: If a size is missing or a setting is not supported.
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    settings.demand("hidden_act", "silu")
+    settings.demand("attention_bias", False)
+    settings.demand("mlp_bias", False)
+    settings.demand("rope_scaling", None)
+    rope = settings.values.get("rope_parameters")  # newer files; older ones name rope_theta itself
+    rotary = Settings(rope if isinstance(rope, dict) else settings.values, settings.where)
+    rotary.demand("rope_type", "default")
+    heads = settings.size("num_attention_heads")
+    config = ModelConfig(
+        vocab_size=settings.size("vocab_size"),
+        context_length=settings.size("max_position_embeddings"),
+        d_model=settings.size("hidden_size"),
+        n_layers=settings.size("num_hidden_layers"),
+        n_heads=heads,
+        n_kv_heads=settings.size("num_key_value_heads", heads),
+        d_ff=settings.size("intermediate_size"),
+        norm="rmsnorm",
+        norm_eps=settings.real("rms_norm_eps", 1e-6),
+        ffn="swiglu",
+        position="rope",
+        rope_theta=rotary.real("rope_theta", 10_000.0),
+        bias=False,
+        tie_embeddings=settings.flag("tie_word_embeddings", False),
+    )
+    settings.demand("head_dim", config.head_dim, None)
+    return config
+
+
+def bert_config(settings: Settings) -> ModelConfig:
+    """The config of a BERT checkpoint.
+
+    Raises:
+        ValueError: If a size is missing or a setting is not supported.
+
+    Book: chapter "Objectives: next word, masked word, next sentence".
+    """
+    settings.demand("hidden_act", "gelu")
+    settings.demand("position_embedding_type", "absolute")
+    settings.demand("is_decoder", False)
+    return ModelConfig(
+        vocab_size=settings.size("vocab_size"),
+        context_length=settings.size("max_position_embeddings"),
+        d_model=settings.size("hidden_size"),
+        n_layers=settings.size("num_hidden_layers"),
+        n_heads=settings.size("num_attention_heads"),
+        d_ff=settings.size("intermediate_size"),
+        norm_eps=settings.real("layer_norm_eps", 1e-12),
+        norm_placement="post",
+        ffn="gelu",
+        causal=False,
+        n_segments=settings.size("type_vocab_size", 2),
+        embedding_norm=True,
+        tie_embeddings=settings.flag("tie_word_embeddings", True),
+    )
+
+
+def bart_config(settings: Settings) -> ModelConfig:
+    """The config of a BART checkpoint; encoder and decoder must have the same sizes.
+
+    Raises:
+        ValueError: If a size is missing or a setting is not supported.
+
+    Book: chapter "Encoder, decoder, both".
+    """
+    settings.demand("scale_embedding", False)
+    settings.demand("tie_word_embeddings", True)
+    sizes = {}
+    for name in ("layers", "attention_heads", "ffn_dim"):
+        sizes[name] = settings.size(f"encoder_{name}")
+        settings.demand(f"decoder_{name}", sizes[name])
+    return ModelConfig(
+        vocab_size=settings.size("vocab_size"),
+        context_length=settings.size("max_position_embeddings"),
+        d_model=settings.size("d_model"),
+        n_layers=sizes["layers"],
+        n_heads=sizes["attention_heads"],
+        d_ff=sizes["ffn_dim"],
+        norm_placement="post",
+        ffn=settings.activation("activation_function", "gelu"),
+        embedding_norm=True,
+    )
+
+
+def gguf_config(settings: Settings, *, tied: bool) -> ModelConfig:
+    """The config of a Llama model in a GGUF file.
+
+    Args:
+        settings: the file's metadata.
+        tied: whether the file has no output matrix of its own.
+
+    Raises:
+        ValueError: If the model is no Llama, a size is missing or a setting is not supported.
+
+    Book: chapter "A GPT, and the real thing".
+    """
+    settings.demand("general.architecture", "llama")
+    settings.demand("llama.rope.scaling.type", None, "none")
+    settings.demand("llama.expert_count", None, 0)
+    heads = settings.size("llama.attention.head_count")
+    config = ModelConfig(
+        vocab_size=settings.size(
+            "llama.vocab_size", len(settings.values.get("tokenizer.ggml.tokens", ()))
+        ),
+        context_length=settings.size("llama.context_length"),
+        d_model=settings.size("llama.embedding_length"),
+        n_layers=settings.size("llama.block_count"),
+        n_heads=heads,
+        n_kv_heads=settings.size("llama.attention.head_count_kv", heads),
+        d_ff=settings.size("llama.feed_forward_length"),
+        norm="rmsnorm",
+        norm_eps=settings.real("llama.attention.layer_norm_rms_epsilon"),
+        ffn="swiglu",
+        position="rope",
+        rope_theta=settings.real("llama.rope.freq_base", 10_000.0),
+        bias=False,
+        tie_embeddings=tied,
+    )
+    settings.demand("llama.rope.dimension_count", config.head_dim)
+    return config
