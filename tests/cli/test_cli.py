@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import re
+import shlex
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -173,7 +176,7 @@ def test_ctrl_c_stops_an_answer_not_the_conversation(tiny, capsys, monkeypatch):
         yield "well"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("minillm.cli.conversation.pieces", interrupted)
+    monkeypatch.setattr("minillm.cli.chat.pieces", interrupted)
     lines = iter(["hello", "again"])
 
     def ask(_prompt):
@@ -269,3 +272,88 @@ def test_pieces_are_whole_characters(tiny, monkeypatch):
     parts = list(commands.pieces(tiny, tiny.model, tiny.tokenizer, [1], options))
     assert "".join(parts) == "né🙂"
     assert all("\ufffd" not in part for part in parts)
+
+
+def run_alone(command, **options):
+    """The command line in a process of its own, by a shell."""
+    python = f"{shlex.quote(sys.executable)} -m minillm"
+    return subprocess.run(
+        ["bash", "-c", command.replace("minillm", python, 1)],
+        capture_output=True, text=True, timeout=300, check=False, **options,
+    )  # fmt: skip
+
+
+def test_whoever_has_read_enough_ends_quietly():
+    done = run_alone("minillm models | head -1")
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.startswith("cache:")
+
+
+def test_a_closed_output_is_no_error():
+    done = run_alone("minillm models >&-")
+    assert "Traceback" not in done.stderr
+
+
+def test_letters_that_the_terminal_lacks_are_replaced():
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = run_alone("minillm data chatterbot-dialogues-zh", env=environment)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert "?" in done.stdout
+
+
+def test_models_of_the_book_are_listed(capsys):
+    assert main(["models"]) == 0
+    listed = capsys.readouterr().out
+    assert {"story-gpt", "story-gpt-nano"} <= {line.split(" ")[0] for line in listed.splitlines()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "m", "x", "--max-new-tokens", "9" * 23],
+        ["generate", "m", "x", "--seed", "9" * 23],
+        ["generate", "m", "x", "--seed", "-1"],
+        ["generate", "m", "x", "--top-k", "0"],
+        ["perplexity", "m", "f", "--length", "0"],
+        ["data", "bible-bbe", "--samples", "-1"],
+        ["tokenizer", "train", "f", "--out", "o", "--vocab-size", "x"],
+    ],
+)
+def test_numbers_out_of_bounds_name_their_option(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert arguments[-2] in capsys.readouterr().err
+
+
+def test_a_folder_is_no_file_to_write(tmp_path, capsys):
+    text = tmp_path / "a.txt"
+    text.write_text("some text " * 50, encoding="utf-8")
+    out = str(tmp_path)
+    assert main(["tokenizer", "train", str(text), "--vocab-size", "260", "--out", out]) == 1
+    assert f"--out {out} is a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bad", ["too long " * 5000, b"\xff\n"], ids=["long", "not UTF-8"])
+def test_one_bad_line_does_not_end_the_conversation(bad, tiny, monkeypatch, capsys):
+    lines = iter(["hello", bad, "again", "/quit"])
+
+    def ask(_prompt):
+        line = next(lines)
+        if isinstance(line, bytes):
+            line.decode("utf-8")
+        return line
+
+    monkeypatch.setattr("builtins.input", ask)
+    asked = []
+    encode = ChatTemplate.encode
+
+    def spy(self, tokenizer, messages, **kwargs):
+        asked.append([m["content"] for m in messages])
+        return encode(self, tokenizer, messages, **kwargs)
+
+    monkeypatch.setattr(ChatTemplate, "encode", spy)
+    assert run(capsys, "chat", "tiny", "--max-new-tokens", "2")[0] == 0
+    assert asked[-1][0] == "hello"
+    assert asked[-1][-1] == "again"
+    assert bad not in asked[-1]

@@ -16,7 +16,7 @@ from minillm.hub import artefacts
 from minillm.hub import packages as hub
 from minillm.hub.artefacts import ARTEFACTS
 from minillm.hub.artefacts.row import Artefact, Member
-from minillm.hub.cache import HubError
+from minillm.hub.cache import HubError, cache_dir
 from minillm.hub.packages import fetch
 
 TEXTS = {"toy_text/poem.txt": b"roses are red\n" * 50, "toy_text/prose.txt": b"once upon a time"}
@@ -241,3 +241,13 @@ def test_the_table_is_complete(artefact):
     assert artefact.licence
     assert artefact.origin
     assert len({m.name for m in artefact.members}) == len(artefact.members)
+
+
+def test_a_missing_home_is_named(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MINILLM_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(HubError, match="set MINILLM_CACHE"):
+        cache_dir()

@@ -7,6 +7,7 @@ import torch
 
 from minillm.inference.beam import beam_search
 from minillm.inference.generate import generate
+from minillm.ngram import NGramLM
 from minillm.nn.config import ModelConfig
 from minillm.nn.models import CausalLM
 
@@ -92,3 +93,23 @@ def test_every_token_a_stop_token(model):
 def test_bad_input(model, tokens, new, beams, message):
     with pytest.raises(ValueError, match=message):
         beam_search(model, tokens, max_new_tokens=new, n_beams=beams)
+
+
+def test_the_search_ends_when_nothing_can_overtake():
+    calls = []
+
+    class Certain:
+        """Says 2, the end, with probability 1 - 1e-9, at every place."""
+
+        def __call__(self, tokens, **_state):
+            calls.append(tokens.shape)
+            logits = torch.zeros(*tokens.shape, 3)
+            logits[..., 2] = 25.0
+            return logits
+
+        def new_state(self, batch, length):
+            return NGramLM(3, 1).new_state(batch, length)
+
+    found = beam_search(Certain(), torch.tensor([[0]]), max_new_tokens=50, n_beams=1, stop=[2])
+    assert found[0].tokens.tolist() == [2]
+    assert len(calls) < 3

@@ -1,5 +1,7 @@
 """Generation: one loop for every kind of model, exact with cache, padding, stops and long texts."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from minillm.ngram import NGramLM
 from minillm.nn.config import ModelConfig
 from minillm.nn.models import CausalLM
 from minillm.nn.recurrent import RecurrentConfig, RecurrentLM
+from tests.conftest import GPT2, randomise
 
 V = 23
 
@@ -226,3 +229,31 @@ def test_what_was_written_may_meet_a_gradient():
 
 def test_greedy_takes_the_first_of_equal_tokens():
     assert sample(torch.zeros(1, 5)).item() == 0
+
+
+@pytest.mark.parametrize("position", ["learned", "rope"])
+@pytest.mark.parametrize("lengths", [(7, 1), (1, 7, 16), (16, 15), (3, 3)])
+def test_each_row_outgrows_the_context_as_if_alone(position, lengths):
+    config = replace(GPT2, context_length=16, position=position)
+    model = randomise(CausalLM(config)).eval()
+    draw = torch.Generator().manual_seed(1)
+    prompts = [torch.randint(97, (n,), generator=draw).tolist() for n in lengths]
+    tokens, mask = left_pad(prompts)
+    together = generate(model, tokens, mask=mask, max_new_tokens=30)[:, tokens.shape[1] :]
+    for row, prompt in zip(together, prompts, strict=True):
+        alone = generate(model, torch.tensor([prompt]), max_new_tokens=30)[0, len(prompt) :]
+        assert row.tolist() == alone.tolist()
+
+
+def test_the_callers_mask_is_left_alone():
+    model = randomise(CausalLM(replace(GPT2, context_length=8))).eval()
+    tokens, mask = left_pad([[1, 2, 3, 4], [5]])
+    before = mask.clone()
+    generate(model, tokens, mask=mask, max_new_tokens=12)
+    assert mask.equal(before)
+
+
+def test_a_large_bound_costs_nothing_before_it_is_reached():
+    model = NGramLM(5, 2).fit([0, 1, 2, 0, 1, 2])
+    text = generate(model, torch.tensor([[0]]), max_new_tokens=10**24, stop=[2])
+    assert text.tolist() == [[0, 1, 2]]

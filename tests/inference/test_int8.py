@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from minillm import SMOLLM2_135M, CausalLM, Int8Linear, generate, int8_weights, load
+from minillm import SMOLLM2_135M, CausalLM, Int8Linear, ModelConfig, generate, int8_weights, load
 from minillm.corpora import bible
 from tests.conftest import LLAMA
 
@@ -38,7 +38,7 @@ def test_both_ways_multiply_by_the_stored_matrix(rows, dtype, bias):
     small, x = Int8Linear(layer), torch.randn(rows, 1, 64).to(dtype)
     expected = F.linear(x.float(), small.dequantise(), layer.bias)
     y = small(x)
-    assert y.dtype == (torch.float32 if bias or dtype == torch.float32 else dtype)
+    assert y.dtype == dtype
     torch.testing.assert_close(y.float(), expected, rtol=0.02, atol=0.05)
 
 
@@ -100,3 +100,34 @@ def test_the_loss_of_smollm2_is_at_most_one_percent_worse():
 def memory(model: nn.Module) -> int:
     tensors = [*model.parameters(), *model.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 33, 50, 64, 100, 160])
+@pytest.mark.parametrize("rows", [1, 2, 16, 17])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_any_width_is_multiplied_exactly(width, rows, dtype):
+    torch.manual_seed(0)
+    small = Int8Linear(nn.Linear(width, 9))
+    x = torch.randn(rows, width).to(dtype)
+    expected = F.linear(x.double(), small.dequantise().double(), small.bias.double())
+    tolerance = 1e-5 if dtype == torch.float32 else 0.05
+    assert small(x).dtype == dtype
+    torch.testing.assert_close(small(x).double(), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("d_model", "heads"), [(50, 2), (100, 4), (96, 6)])
+def test_a_model_of_any_width_stays_close(d_model, heads):
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 50, "context_length": 32, "d_model": d_model, "n_layers": 2}
+    model = CausalLM(ModelConfig(**sizes, n_heads=heads)).eval()
+    tokens = torch.tensor([[1, 2, 3]])
+    before = model(tokens)
+    assert (int8_weights(model)(tokens) - before).abs().max() < 0.02
+
+
+def test_a_model_that_is_one_layer_is_replaced():
+    assert isinstance(int8_weights(nn.Linear(4, 4)), Int8Linear)
+    layer = nn.Linear(2, 1)
+    nn.init.constant_(layer.weight[:, :1], float("nan"))
+    with pytest.raises(ValueError, match="Linear: 1 weights"):
+        int8_weights(layer)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from minillm.inference.perplexity import perplexity
+from minillm.ngram import NGramLM
 from minillm.nn.config import ModelConfig
 from minillm.nn.eval_mode import eval_mode
 from minillm.nn.models import CausalLM
@@ -96,3 +97,17 @@ def test_eval_mode_gives_each_module_its_own_mode_back_even_after_an_error():
 def test_bad_input(tokens, length, stride, message):
     with pytest.raises(ValueError, match=message):
         perplexity(Uniform(), tokens, length=length, stride=stride)
+
+
+def test_a_hopeless_model_has_infinite_perplexity():
+    class Certain:
+        def __call__(self, tokens, **_state):
+            logits = torch.zeros(*tokens.shape, 3)
+            logits[..., 0] = 2000.0
+            return logits
+
+        def new_state(self, batch, length): ...
+
+    assert perplexity(Certain(), torch.tensor([1, 2, 1, 2]), length=3, stride=3) == math.inf
+    counts = NGramLM(3, 1, smoothing="mle").fit([0, 0])
+    assert counts.perplexity([1, 2]) == math.inf

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from minillm import CausalLM, generate
+from minillm import CausalLM, beam_search, generate, stream
 from minillm.inference.prefix_cache import PrefixCache, shared_length
 from minillm.inference.sampling import Sampling
 from tests.conftest import GPT2, LLAMA, randomise
@@ -145,3 +145,28 @@ def test_it_does_not_allocate_the_whole_context_at_once():
 @pytest.mark.parametrize(("a", "b", "n"), [([], [1], 0), ([1], [], 0), ([1, 2], [1, 2, 3], 2)])
 def test_shared_length(a, b, n):
     assert shared_length(a, b) == n
+
+
+def test_a_second_stream_ends_the_first_with_an_error():
+    cache = PrefixCache(randomise(CausalLM(GPT2)).eval())
+    a, b = torch.tensor([[1, 2, 3]]), torch.tensor([[4, 5, 6, 7]])
+    first = stream(cache, a, max_new_tokens=5)
+    next(first)
+    second = [step.token.item() for step in stream(cache, b, max_new_tokens=5)]
+    with pytest.raises(ValueError, match="not the one that new_state returned last"):
+        next(first)
+    plain = generate(cache.model, b, max_new_tokens=5)[0, 4:]
+    assert second == plain.tolist()
+
+
+@pytest.mark.parametrize("between", [[1, 2, 3, 9], [1, 2, 8]])
+def test_beams_leave_one_text_behind(between):
+    model = randomise(CausalLM(GPT2)).eval()
+    cache, prompt = PrefixCache(model), torch.tensor([[1, 2, 3]])
+    found = beam_search(cache, prompt, max_new_tokens=4, n_beams=3)
+    plain = beam_search(model, prompt, max_new_tokens=4, n_beams=3)
+    assert [h.tokens.tolist() for h in found] == [h.tokens.tolist() for h in plain]
+    text = torch.tensor([between])
+    assert generate(cache, text, max_new_tokens=5).equal(generate(model, text, max_new_tokens=5))
+    again = beam_search(cache, prompt, max_new_tokens=4, n_beams=3)
+    assert [h.tokens.tolist() for h in again] == [h.tokens.tolist() for h in plain]

@@ -168,3 +168,28 @@ def test_forbidden_tokens_are_never_drawn():
 def test_logits_need_two_dimensions():
     with pytest.raises(ValueError, match=r"\(2, 3, 4\)"):
         sample(torch.zeros(2, 3, 4))
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-38, 1e-5])
+def test_the_coldest_temperatures_take_the_best_token(temperature):
+    logits = torch.tensor([[0.0, 3e4, 2.9e4, -math.inf]]).repeat(50, 1)
+    assert (sample(logits, Sampling(temperature=temperature)) == 1).all()
+
+
+@pytest.mark.parametrize("temperature", [1e30, 1e38, 1e39, 1e308])
+def test_the_hottest_temperatures_are_uniform_over_what_is_allowed(temperature):
+    logits = torch.tensor([-1e4, 0.0, 1e4, -math.inf])
+    p = apply_filters(logits, Sampling(temperature=temperature)).softmax(-1)
+    torch.testing.assert_close(p, torch.tensor([1 / 3, 1 / 3, 1 / 3, 0.0]))
+
+
+def test_the_filters_come_in_their_order():
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    # Of the two tokens that top-k leaves, 0.625 reaches p = 0.6 alone; of all four, 0.5 does not.
+    kept = apply_filters(logits, Sampling(top_k=2, top_p=0.6)) > -math.inf
+    assert kept.tolist() == [True, False, False, False]
+    # After top-p = 0.79 two are left, and the second has 0.3 / 0.5 of the first one's share.
+    cool = apply_filters(logits, Sampling(temperature=0.5, top_p=0.79, min_p=0.5)) > -math.inf
+    assert cool.tolist() == [True, False, False, False]
+    warm = apply_filters(logits, Sampling(temperature=1.0, top_p=0.79, min_p=0.5)) > -math.inf
+    assert warm.tolist() == [True, True, False, False]

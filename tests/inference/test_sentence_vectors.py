@@ -54,3 +54,8 @@ def test_a_classifier_can_be_trained_on_them(encoder, tokenizer):
 def test_bad_input(encoder, tokenizer, texts, length, message):
     with pytest.raises(ValueError, match=message):
         sentence_vectors(encoder, tokenizer, texts, max_length=length)
+
+
+def test_a_single_text_is_no_list_of_letters():
+    with pytest.raises(ValueError, match="single text 'hello world'"):
+        sentence_vectors(None, None, "hello world")

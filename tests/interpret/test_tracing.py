@@ -1,3 +1,5 @@
+import itertools
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -8,6 +10,7 @@ from minillm import (
     Attention,
     CausalLM,
     Seq2Seq,
+    ablate_heads,
     attention_maps,
     capture,
     explicit_attention,
@@ -118,3 +121,49 @@ def test_patch_names_what_it_did_not_find():
         patch(CausalLM(GPT2), "block.1", torch.neg),
     ):
         pass
+
+
+def test_managers_nest_in_any_order():
+    model, tokens = randomise(CausalLM(GPT2)).eval(), torch.tensor([[3, 1, 4, 1, 5]])
+    name = "transformer.blocks.1.ffn"
+    managers = {
+        "capture": lambda: capture(model),
+        "capture again": lambda: capture(model),
+        "ablate": lambda: ablate_heads(model, {(0, 0): 0.0, (2, 3): 0.5}),
+        "ablate more": lambda: ablate_heads(model, {(0, 1): 1.0}),
+        "patch": lambda: patch(model, name, lambda y: 0.5 * y),
+    }
+    plain, found = model(tokens), {}
+    for order in itertools.permutations(managers):
+        with ExitStack() as stack:
+            entered = {key: stack.enter_context(managers[key]()) for key in order}
+            logits = model(tokens)
+        traces = [entered["capture"], entered["capture again"]]
+        found[order] = (logits, *(t.attention_stack() for t in traces))
+        found[order] += tuple(t.hidden_stack() for t in traces)
+    first = next(iter(found.values()))
+    for values in found.values():
+        for value, reference in zip(values, first, strict=True):
+            torch.testing.assert_close(value, reference)
+    assert not torch.allclose(first[0], plain)
+    torch.testing.assert_close(model(tokens), plain)
+
+
+def test_what_is_recorded_is_what_flows_on():
+    model, tokens = randomise(CausalLM(GPT2)).eval(), torch.tensor([[3, 1, 4]])
+    name = "transformer.blocks.1"
+    with capture(model) as trace, patch(model, name, torch.zeros_like):
+        model(tokens)
+    assert trace.hidden[name].abs().max() == 0
+
+
+def test_a_kernel_of_ones_own_is_not_replaced_silently():
+    model = CausalLM(GPT2)
+    model.transformer.blocks[1].attention.kernel = lambda *qkv, **_options: qkv[2]
+    refused = pytest.raises(ValueError, match=r"blocks\.1\.attention has a kernel of its own")
+    with refused, capture(model):
+        pass
+    assert model.transformer.blocks[0].attention.kernel is fused_attention
+    with capture(model, attention=False) as trace:
+        model(torch.tensor([[1]]))
+    assert len(trace.hidden) == 4

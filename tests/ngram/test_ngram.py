@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter, defaultdict
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -242,3 +243,27 @@ def test_tokens_out_of_range():
     for empty in ([], [[]], torch.tensor([], dtype=torch.long)):
         with pytest.raises(ValueError, match="no tokens"):
             model.fit(empty)
+
+
+@pytest.mark.parametrize(
+    "corpus",
+    [
+        np.array([0, 1, 2, 1]),
+        list(np.array([0, 1, 2, 1])),
+        (0, 1, 2, 1),
+        torch.tensor([0, 1, 2, 1]),
+        [np.array([0, 1, 2, 1])],
+        range(3),
+    ],
+    ids=str,
+)
+def test_texts_come_as_any_sequence(corpus):
+    ids = [0, 1, 2] if isinstance(corpus, range) else [0, 1, 2, 1]
+    found, expected = (NGramLM(5, 2).fit(c).distribution([1]) for c in (corpus, ids))
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("corpus", [torch.zeros(2, 3), [[[0]]]])
+def test_a_table_is_no_text(corpus):
+    with pytest.raises(ValueError, match="a text is a row of ids"):
+        NGramLM(5, 2).fit(corpus)

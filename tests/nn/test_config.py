@@ -1,4 +1,6 @@
-from dataclasses import FrozenInstanceError, replace
+import json
+import math
+from dataclasses import FrozenInstanceError, asdict, replace
 
 import pytest
 
@@ -12,7 +14,7 @@ def test_json_round_trip(config):
 
 def test_unknown_key_names_the_nearest():
     text = GPT2_SMALL.to_json().replace("n_layers", "n_layer")
-    with pytest.raises(ValueError, match=r"'n_layer'; did you mean 'n_layers'"):
+    with pytest.raises(ValueError, match=r"'n_layer' in the config; did you mean 'n_layers'"):
         ModelConfig.from_json(text)
 
 
@@ -54,3 +56,20 @@ def test_config_is_frozen_and_hashable():
 def test_defaults_are_filled_in():
     config = ModelConfig(vocab_size=5, context_length=4, d_model=8, n_layers=1, n_heads=2)
     assert (config.head_dim, config.kv_heads, config.ffn_dim) == (4, 2, 32)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n_layers", 2.5), ("n_layers", True), ("d_model", "16"), ("vocab_size", None),
+        ("norm_eps", -1), ("norm_eps", math.nan), ("norm_eps", "x"), ("norm_eps", 0.0),
+        ("rope_theta", -1), ("rope_theta", math.inf), ("dropout", math.nan), ("causal", "no"),
+        ("bias", 0), ("tie_embeddings", "no"), ("n_kv_heads", 1.0), ("d_ff", "64"),
+        ("context_length", 2**70), ("norm", None), ("n_segments", 0.5),
+    ],
+)  # fmt: skip
+def test_values_without_a_meaning_are_named(field, value):
+    with pytest.raises(ValueError, match=field):
+        replace(GPT2_SMALL, **{field: value})
+    with pytest.raises(ValueError, match=field):
+        ModelConfig.from_json(json.dumps(asdict(GPT2_SMALL) | {field: value}))

@@ -82,3 +82,12 @@ def test_failed_call_leaves_the_state_alone():
     with pytest.raises(ValueError, match="65 positions exceed context_length=64"):
         model(torch.zeros(1, 5, dtype=torch.long), state=state)
     assert [layer.length for layer in state.layers] == [60] * 3
+
+
+def test_an_emptied_cache_forgets_the_source():
+    model = randomise(Seq2Seq(VASWANI)).eval()
+    first, second = torch.tensor([[1, 2, 3, 4]]), torch.tensor([[9, 8, 7, 6]])
+    target, state = torch.tensor([[5, 6]]), model.new_state(1, 8)
+    model(first, target, state=state)
+    state.truncate(0)
+    torch.testing.assert_close(model(second, target, state=state), model(second, target))

@@ -1,15 +1,11 @@
 """The short way for one vector gives what the matrix product gives."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from minillm import CausalLM, ModelConfig
 from minillm.nn.linear import Linear
-from minillm.nn.transformer import Block
 
 SMALL = ModelConfig(vocab_size=31, context_length=16, d_model=16, n_layers=2, n_heads=2)
 
@@ -49,23 +45,3 @@ def test_the_last_position_alone_has_the_logits_of_the_whole():
     torch.testing.assert_close(
         model.next_logits(tokens[:, 6:], state=state), model(tokens)[:, -1], rtol=1e-4, atol=1e-5
     )
-
-
-@pytest.mark.parametrize("ffn", ["gelu", "swiglu"])
-def test_what_several_layers_read_is_converted_once(ffn):
-    block = Block(replace(SMALL, ffn=ffn)).train()
-    with TypeCounter() as counter, torch.autocast("cpu", torch.bfloat16):
-        block(torch.randn(2, 5, 16))
-    assert counter.found == 2  # what attention reads, and what the feed-forward network reads
-
-
-class TypeCounter(TorchDispatchMode):
-    """Counts conversions of activations (B, T, D) to bfloat16."""
-
-    found = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func is torch.ops.aten._to_copy.default and args[0].ndim == 3:
-            self.found += kwargs.get("dtype") == torch.bfloat16
-        return func(*args, **kwargs)

@@ -90,3 +90,11 @@ def test_training_flops_against_the_profiler(causal_config):
 def test_kv_bytes_equal_what_is_allocated(causal_config):
     state = CausalLM(causal_config).new_state(1, 10)
     assert state.nbytes == 10 * kv_bytes_per_token(causal_config)
+
+
+@pytest.mark.parametrize("change", [{"causal": False}, {"cross_attention": True}])
+def test_a_causal_model_refuses_a_config_that_is_none(change):
+    with pytest.raises(ValueError, match="looks back and has no encoder"):
+        CausalLM(replace(GPT2, **change))
+    with pytest.raises(ValueError, match="looks both ways and has no encoder"):
+        MaskedLM(replace(BERT, causal=False, cross_attention=True))

@@ -22,6 +22,7 @@ from minillm.nn.config import BERT_BASE, ModelConfig
 from minillm.nn.models import CausalLM, MaskedLM
 from minillm.runs.config import read_run_config
 from minillm.runs.run import TrainingRun
+from minillm.runs.toml import change as set_value
 from minillm.runs.toml import to_toml
 from minillm.tokenizer import BPETokenizer, CharTokenizer
 from minillm.training.checkpoint.file import list_checkpoints
@@ -346,7 +347,6 @@ def test_data_lists_and_shows(capsys):
     assert main(["data", "chatterbot-dialogues"]) == 0
     assert "licence BSD" in capsys.readouterr().out
     assert "did you mean 'bible-bbe'" in error_of(["data", "bible-bbee"], capsys)
-    assert "--samples -1" in error_of(["data", "python-docs", "--samples", "-1"], capsys)
 
 
 def test_tokenizer_train_names_mistakes(tmp_path, capsys):
@@ -400,7 +400,7 @@ def test_damaged_folders_are_refused(tmp_path):
     save_model(folder, model, CharTokenizer("abc"), "")
     config = json.loads((folder / "config.json").read_text())
     for change, message in (
-        ({"d_modle": 3}, "unknown config key 'd_modle'"),
+        ({"d_modle": 3}, "unknown key 'd_modle' in the config"),
         ({"n_layers": 2}, "missing: transformer.blocks.1"),
         ({"d_ff": 80}, "the model needs"),
         ({"tie_embeddings": False}, "missing: lm_head.weight"),
@@ -470,3 +470,53 @@ def test_files_are_whole_or_not_there(tmp_path):
         write_whole(path, fails)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_preset_gives_its_fields(minillm_train, tmp_path):
+    small = {"d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 32, "preset": "gpt2-small"}
+    code, _, err = minillm_train(model=small)
+    assert code == 0, err
+    assert load(tmp_path / "run").config.ffn == "gelu_tanh"
+
+
+def test_a_resume_after_patience_adds_nothing(minillm_train, tmp_path):
+    changes = {
+        "run": {"patience": 1, "checkpoint_every": 1, "keep": 1},
+        "train": {"steps": 60, "lr": 1e-12, "eval_every": 2},
+    }
+    assert minillm_train(**changes)[0] == 0
+    folder = tmp_path / "run"
+    ended = len(History.from_jsonl(folder / "history.jsonl"))
+    for _ in range(2):
+        assert minillm_train("--resume")[0] == 0
+        assert len(History.from_jsonl(folder / "history.jsonl")) == ended
+    assert list_checkpoints(folder / "checkpoints")[-1].stem.endswith(f"{ended:08d}")
+
+
+def test_a_resume_may_change_what_does_not_change_the_past(minillm_train, tmp_path):
+    assert minillm_train(train={"schedule": "stable", "steps": 6})[0] == 0
+    code, _, err = minillm_train("--resume", train={"steps": 12, "eval_batches": 2})
+    assert code == 1
+    assert "steps=6" in err  # it has had its fall
+
+
+def test_spaces_of_a_text_are_kept():
+    tables = {}
+    set_value(tables, "run.prompt=The ")
+    set_value(tables, "run.device = cpu ")
+    assert tables["run"] == {"prompt": "The ", "device": "cpu"}
+
+
+def test_sigterm_saves(minillm_train, tmp_path, monkeypatch):
+    step = Trainer.train_step
+
+    def asked(self):
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "train_step", asked)
+    code, _, err = minillm_train()
+    assert code == 130
+    assert "stopped after step 3" in err
+    assert list_checkpoints(tmp_path / "run" / "checkpoints")[-1].stem.endswith("3")

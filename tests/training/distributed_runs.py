@@ -20,7 +20,7 @@ from minillm.nn.models import CausalLM
 from minillm.training import distributed
 from minillm.training.config import TrainConfig
 from minillm.training.objectives import lm_loss
-from minillm.training.parallel import Parallel, whole
+from minillm.training.parallel import Parallel, full_tensor
 from minillm.training.stop import StopTraining
 from minillm.training.trainer import Trainer
 
@@ -168,14 +168,16 @@ def spoil_one(parallel, label):
             trainer.fit()
         except FloatingPointError as error:
             said = str(error)
-        good = all(whole(p.detach()).isfinite().all().item() for p in trainer.model.parameters())
+        good = all(
+            full_tensor(p.detach()).isfinite().all().item() for p in trainer.model.parameters()
+        )
         found[f"{label} {name}"] = parallel.gather([trainer.step, said, good])
     return found
 
 
 def main(folder: Path, stage: str) -> None:
     torch.set_num_threads(1)
-    with distributed.session(timeout=30) as ddp:
+    with distributed.session(timeout=600) as ddp:
         fsdp = distributed.Sharded(ddp.rank, ddp.world_size)
         found = {}
         for label, parallel in {"ddp": ddp, "fsdp": fsdp}.items():

@@ -43,7 +43,7 @@ EXACT, MUON = 1e-5, 2e-3  # Muon's direction is computed in bfloat16, which enla
 def torchrun(ranks, *program):
     command = torchrun_command(ranks, *program)
     return subprocess.run(
-        command, env=environment(), timeout=150, check=False, capture_output=True, text=True
+        command, env=environment(), timeout=900, check=False, capture_output=True, text=True
     )
 
 

@@ -61,7 +61,7 @@ def disturb(config, mode, do):
     if ranks:
         do(started, ranks)
     try:
-        _, said = started.communicate(timeout=60)
+        _, said = started.communicate(timeout=600)
     except subprocess.TimeoutExpired:
         os.killpg(started.pid, signal.SIGTERM)  # torchrun then ends its ranks
         started.communicate()

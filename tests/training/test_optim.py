@@ -11,7 +11,7 @@ from torch import nn
 from minillm.nn.config import ModelConfig
 from minillm.nn.models import CausalLM
 from minillm.training.config import TrainConfig
-from minillm.training.optim import Together, decay_groups, hidden_matrices, make_optimizer
+from minillm.training.optim import CombinedOptimizer, decay_groups, hidden_matrices, make_optimizer
 from minillm.training.schedules import (
     SCHEDULES,
     learning_rate_factor,
@@ -100,7 +100,7 @@ def test_every_parameter_is_in_exactly_one_group_with_its_peak_rate():
 def test_together_follows_its_groups_and_gives_its_state_back():
     model = gpt()
     optimizer = make_optimizer(model, TrainConfig(steps=1, optimizer="muon"))
-    assert isinstance(optimizer, Together)
+    assert isinstance(optimizer, CombinedOptimizer)
     give_gradients(model, 0)
     optimizer.step()
     twin = copy.deepcopy(model)

@@ -17,6 +17,7 @@ from minillm.nn.config import ModelConfig
 from minillm.nn.models import CausalLM
 from minillm.training.callbacks.sample import SampleText
 from minillm.training.callbacks.saving import Checkpoint
+from minillm.training.callbacks.stopping import EarlyStopping
 from minillm.training.checkpoint.file import list_checkpoints
 from minillm.training.config import TrainConfig
 from minillm.training.objectives import lm_loss
@@ -281,7 +282,7 @@ def test_fit_stops_at_the_end_of_the_run():
 KILLED = """
 import sys
 from tests.training.test_trainer import CONFIG, new_trainer
-from minillm.callbacks import Checkpoint
+from minillm.training.callbacks import Checkpoint
 
 def die(trainer, record):
     if record.step == 13:
@@ -312,7 +313,7 @@ def test_a_killed_process_loses_nothing_but_time(tmp_path):
     [
         ({"lr": 2e-2}, {}, r"training config has lr=0.01, here lr=0.02"),
         ({"steps": 30}, {}, r"training config has steps=20, here steps=30"),
-        ({"betas": (0.9, 0.99)}, {}, r"betas=\[0.9, 0.95\], here betas=\[0.9, 0.99\]"),
+        ({"betas": (0.9, 0.99)}, {}, r"betas=\(0.9, 0.95\), here betas=\(0.9, 0.99\)"),
         ({}, {"n_layers": 3}, r"model config has n_layers=2, here n_layers=3"),
         ({}, {"dropout": 0.2}, r"model config has dropout=0.1, here dropout=0.2"),
     ],
@@ -452,3 +453,94 @@ def test_the_run_is_the_same_with_and_without_callbacks(tmp_path):
         "step-00000018.pt",
         "step-00000020.pt",
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"micro_batch_size": 2},
+        {"eval_every": 5},
+        {"eval_batches": 3},
+    ],
+)
+def test_a_resume_may_compute_and_look_differently(tmp_path, change):
+    first = new_trainer(val_data=Pairs(1))
+    first.fit(4)
+    first.save(tmp_path / "run.pt")
+    other = new_trainer(replace(CONFIG, **change), val_data=Pairs(1))
+    other.resume(tmp_path / "run.pt")
+    assert other.step == 4
+
+
+@pytest.mark.parametrize(
+    ("done", "longer", "fits"), [(10, 40, True), (16, 40, True), (18, 40, False), (11, 12, False)]
+)
+def test_a_stable_run_may_be_prolonged_until_it_falls(tmp_path, done, longer, fits):
+    config, model = no_dropout(schedule="stable", steps=20)
+    first = new_trainer(config, model)
+    first.fit(done)
+    first.save(tmp_path / "run.pt")
+    other = new_trainer(replace(config, steps=longer), model)
+    if not fits:
+        with pytest.raises(ValueError, match=f"steps=20, here steps={longer}"):
+            other.resume(tmp_path / "run.pt")
+        return
+    other.resume(tmp_path / "run.pt")
+    assert numbers(other.fit()) == numbers(new_trainer(replace(config, steps=longer), model).fit())
+
+
+class Counted(Pairs):
+    """Rows that know their number and begin again after the last."""
+
+    rows = 3
+
+    def __len__(self):
+        return self.rows
+
+    def batch(self, step, size, /):
+        whole = super().batch(0, self.rows)
+        index = torch.arange(step * size, (step + 1) * size) % self.rows
+        return Batch(whole.inputs[index], whole.targets[index], None)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_no_validation_row_counts_twice(size):
+    config, model = no_dropout(batch_size=size, eval_batches=10)
+    trainer = new_trainer(config, model, val_data=Counted())
+    trainer.model.eval()
+    total, count = lm_loss(trainer.model, Counted().batch(0, 3))
+    assert trainer.evaluate() == pytest.approx(total.item() / count, abs=1e-5)
+
+
+def test_a_run_that_patience_ended_stays_so(tmp_path):
+    def waiting(patience):
+        return new_trainer(
+            replace(CONFIG, lr=1e-12, eval_every=2),
+            val_data=Pairs(1),
+            callbacks=[EarlyStopping(patience=patience)],
+        )
+
+    first = waiting(1)
+    first.fit()
+    assert (ended := first.step) < CONFIG.steps
+    first.save(tmp_path / "run.pt")
+    again = waiting(1)
+    again.resume(tmp_path / "run.pt")
+    again.fit()
+    assert again.step == ended
+    more = waiting(3)
+    more.resume(tmp_path / "run.pt")
+    more.fit()
+    assert more.step > ended
+
+
+def test_switches_of_another_device_are_not_taken_over(tmp_path):
+    first = new_trainer()
+    first.fit(2)
+    for group in first.optimizer.param_groups:
+        group["fused"] = "as another device has it"
+    first.save(tmp_path / "run.pt")
+    other = new_trainer()
+    before = [group["fused"] for group in other.optimizer.param_groups]
+    other.resume(tmp_path / "run.pt")
+    assert [group["fused"] for group in other.optimizer.param_groups] == before

@@ -8,6 +8,8 @@ Book: appendix "Environment".
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,9 +18,12 @@ from minillm.cli.parser import parser
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _prepare_output()
     options = parser().parse_args(arguments)
     try:
         options.run(options)
+    except BrokenPipeError:  # whoever read our output has seen enough, as `head` has
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         sys.stderr.write(f"minillm: {error}\n")
         return 1
@@ -26,3 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"minillm: {stopped}\n" if stopped.args else "\n")
         return 130
     return 0
+
+
+def _prepare_output() -> None:
+    """Let no letter that the terminal lacks, and no closed output, end a command."""
+    if sys.stdout is None:  # closed by the shell: `minillm models >&-`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")

@@ -6,8 +6,9 @@ Each turn reads only what is new: the keys and values of the conversation so far
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
-from minillm.cli.commands import causal, pieces, say
+from minillm.cli.commands import causal, choice, pieces, say
 from minillm.inference.prefix_cache import PrefixCache
 from minillm.tokenizer import BPETokenizer
 from minillm.tokenizer.chat import ChatTemplate
@@ -29,36 +30,51 @@ def chat(options: argparse.Namespace) -> None:
     context, new = model.config.context_length, options.max_new_tokens
     if new >= context:
         raise ValueError(f"--max-new-tokens {new} leaves no room in a context of {context}")
-    room = context - new
+    choice(options)  # before the first question, not after it
+    say("/reset forgets the conversation, /quit ends it.\n")
     turns: list[Turn] = []
     reader = PrefixCache(model)
-    say("/reset forgets the conversation, /quit ends it.\n")
     while (line := _ask()) is not None:
         if line == "/reset":
             turns = []
             say("(forgotten)\n")
-        elif line:
-            turns.append({"role": "user", "content": line})
-            turns, ids = fit(loaded.chat_template, tokenizer, turns, room)
-            answer = ""
-            try:
-                for part in pieces(loaded, reader, tokenizer, ids, options):
-                    say(part)
-                    answer += part
-            except KeyboardInterrupt:
-                say(" (stopped)")
-            say("\n")
-            turns.append({"role": "assistant", "content": answer})
+            continue
+        asked: list[Turn] = [*turns, {"role": "user", "content": line}]
+        try:
+            kept, ids = fit(loaded.chat_template, tokenizer, asked, context - new)
+        except ValueError as error:  # the conversation is as it was
+            say(f"({error})\n")
+            continue
+        answer = _answer(pieces(loaded, reader, tokenizer, ids, options))
+        turns = [*kept, {"role": "assistant", "content": answer}]
+
+
+def _answer(parts: Iterator[str]) -> str:
+    """Show an answer as it comes, up to Ctrl-C, and return what was shown."""
+    answer = ""
+    try:
+        for part in parts:
+            say(part)
+            answer += part
+    except KeyboardInterrupt:
+        say(" (stopped)")
+    say("\n")
+    return answer
 
 
 def _ask() -> str | None:
-    """Return the next line, or None when the user is done."""
-    try:
-        line = input("> ").strip()
-    except (EOFError, KeyboardInterrupt):
-        say("\n")
-        return None
-    return None if line == "/quit" else line
+    """Return the next line that is not empty, or None when the user is done."""
+    while True:
+        try:
+            line = input("> ").strip()
+        except UnicodeDecodeError as error:
+            say(f"(not UTF-8: byte {error.start} is invalid)\n")
+            continue
+        except (EOFError, KeyboardInterrupt):
+            say("\n")
+            return None
+        if line:
+            return None if line == "/quit" else line
 
 
 def fit(

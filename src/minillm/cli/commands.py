@@ -26,6 +26,7 @@ from minillm.protocol import LanguageModel
 from minillm.tokenizer import BPETokenizer, CharTokenizer
 from minillm.tokenizer.wordpiece import WordPieceTokenizer
 from minillm.weights.load import HUB, Loaded, load, locate
+from minillm.weights.model_folder import shipped
 
 Command = Callable[[argparse.Namespace], None]
 TextTokenizer = BPETokenizer | CharTokenizer
@@ -38,11 +39,19 @@ def say(text: str) -> None:
 
 
 def models(_options: argparse.Namespace) -> None:
-    """List what `fetch` knows, and whether it is in the cache."""
+    """List the models that come with the package, and what `fetch` knows."""
     say(f"cache: {cache_dir()}\n")
+    for name, folder in shipped().items():
+        say(f"{name:22} {'here':>6}  {_title(folder)}\n{'':31}comes with the package\n")
     for artefact in ARTEFACTS.values():
         here = "here" if in_cache(artefact) else f"{artefact.archive_size / 1e6:.0f} MB"
         say(f"{artefact.name:22} {here:>6}  {artefact.what}\n{'':31}{artefact.licence}\n")
+
+
+def _title(folder: Path) -> str:
+    """What the card of a model folder says first."""
+    lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    return next((line for line in lines if line and not line.startswith("#")), "")
 
 
 def fetch(options: argparse.Namespace) -> None:
@@ -67,6 +76,11 @@ def causal(name: str) -> tuple[CausalLM, TextTokenizer, Loaded]:
     return loaded.model, loaded.tokenizer, loaded
 
 
+def choice(options: argparse.Namespace) -> Sampling:
+    """How the options want a token to be chosen."""
+    return Sampling(temperature=options.temperature, top_k=options.top_k, top_p=options.top_p)
+
+
 def pieces(
     loaded: Loaded,
     model: LanguageModel,
@@ -79,7 +93,7 @@ def pieces(
         model,
         torch.tensor([ids]),
         max_new_tokens=o.max_new_tokens,
-        sampling=Sampling(temperature=o.temperature, top_k=o.top_k, top_p=o.top_p),
+        sampling=choice(o),
         stop=loaded.stop,
         generator=torch.Generator().manual_seed(o.seed),
     )

@@ -18,10 +18,8 @@ def data(options: argparse.Namespace) -> None:
     """Print the card and some text of a corpus, or the names of all.
 
     Raises:
-        ValueError: If there is no such corpus, or the number of samples is negative.
+        ValueError: If there is no such corpus.
     """
-    if options.samples < 0:
-        raise ValueError(f"--samples {options.samples} must be >= 0")
     if options.name is None:
         say("".join(f"{name}\n" for name in CORPORA))
         return
@@ -43,6 +41,8 @@ def train_tokenizer(options: argparse.Namespace) -> None:
     named = options.text in CORPORA or not Path(options.text).exists()
     text = corpus_texts(options.text).train if named else read_text(options.text)
     tokenizer = BPETokenizer.train(text, options.vocab_size, special=options.special)
+    if Path(options.out).is_dir():
+        raise ValueError(f"--out {options.out} is a folder; name the file to write")
     write_whole(Path(options.out), tokenizer.save)
     size = len(text.encode()) / len(tokenizer.encode(text))
     say(f"{options.out}: {tokenizer.vocab_size:,} tokens, {size:.2f} bytes of the text each\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from minillm.cli import commands
 from minillm.cli import data as texts
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     perplexity = command("perplexity", commands.perplexity, "score a text file")
     _model(perplexity)
     perplexity.add_argument("file", help="a UTF-8 text file, or - for standard input")
-    perplexity.add_argument("--length", type=int, default=512, help="tokens read at once")
+    perplexity.add_argument("--length", type=_whole(1), default=512, help="tokens read at once")
     _model(command("inspect", commands.inspect, "layers, shapes, parameters and memory"))
     attention = command("attention", commands.attention, "write an interactive page of all heads")
     _model(attention)
@@ -84,7 +85,9 @@ def _training(command: argparse.ArgumentParser) -> None:
 
 def _data(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", nargs="?", help="a corpus; without it all are listed")
-    command.add_argument("--samples", type=int, default=3, help="how many pieces of text to show")
+    command.add_argument(
+        "--samples", type=_whole(0), default=3, help="how many pieces of text to show"
+    )
 
 
 def _tokenizer(command: argparse.ArgumentParser) -> None:
@@ -92,7 +95,9 @@ def _tokenizer(command: argparse.ArgumentParser) -> None:
     text = "learn the merges of byte-pair encoding from a text"
     learn = actions.add_parser("train", help=text, description=text)
     learn.add_argument("text", help="a name from `minillm data`, or a UTF-8 text file")
-    learn.add_argument("--vocab-size", type=int, required=True, help="tokens, 256 bytes included")
+    learn.add_argument(
+        "--vocab-size", type=_whole(1), required=True, help="tokens, 256 bytes included"
+    )
     learn.add_argument("--out", required=True, help="the JSON file to write")
     special = "a special token, which gets one of the last ids; may be given again"
     learn.add_argument("--special", action="append", default=[], metavar="TOKEN", help=special)
@@ -107,7 +112,22 @@ def _model(command: argparse.ArgumentParser) -> None:
 def _sampling(command: argparse.ArgumentParser, *, max_new_tokens: int) -> None:
     add = command.add_argument
     add("--temperature", type=float, default=0.0, help="0 takes the most probable token")
-    add("--top-k", type=int, help="keep the k most probable tokens")
+    add("--top-k", type=_whole(1), help="keep the k most probable tokens")
     add("--top-p", type=float, help="keep the fewest tokens that reach this probability")
-    add("--max-new-tokens", type=int, default=max_new_tokens, help="the longest continuation")
-    add("--seed", type=int, default=0, help="seed of the random choices")
+    add("--max-new-tokens", type=_whole(0), default=max_new_tokens, help="the longest continuation")
+    add("--seed", type=_whole(0, 2**63 - 1), default=0, help="seed of the random choices")
+
+
+def _whole(least: int, most: int = 10**9) -> Callable[[str], int]:
+    """A whole number within bounds; argparse puts the option's name before the message."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} must lie between {least} and {most}")
+        return value
+
+    return read

@@ -18,7 +18,7 @@ from minillm.training.trainer import Trainer
 
 
 class Interrupt:
-    """A callback by which Ctrl-C ends a run between two updates, with a checkpoint.
+    """A callback by which Ctrl-C or SIGTERM ends a run between two updates, with a checkpoint.
 
     In the middle of an update some weights would be new and others old. A second Ctrl-C does not
     wait. Of several processes all stop after the same update, whichever was asked first. torchrun
@@ -47,7 +47,7 @@ class Interrupt:
         """
         if trainer.parallel.anyone(self.asked, trainer.device):
             path = self.run.save()
-            if not self.run.leads:
+            if not self.run.is_main:
                 raise SystemExit(130)
             raise KeyboardInterrupt(
                 f"stopped after step {record.step} of {trainer.config.steps}, saved {path}; "
@@ -67,11 +67,11 @@ def train(options: argparse.Namespace) -> None:
     config = read_run_config(options.config, changes=[*options.set, *device])
     with _session(config.run.parallel) as parallel:
         run = TrainingRun(config, resume=options.resume, parallel=parallel)
-        if options.resume and run.leads:
+        if options.resume and run.is_main:
             say(f"{run.folder}: going on after step {run.trainer.step}\n")
         _fit(run)
         run.finish()
-    if run.leads:
+    if run.is_main:
         last = run.trainer.history[-1]
         say(f"{run.folder}: {last.step} updates, loss {last.loss:.3f}\n")
         say(f'minillm generate {run.folder} "..." lets it write\n')
@@ -89,7 +89,7 @@ def _session(mode: Mode) -> AbstractContextManager[Parallel]:
 def _fit(run: TrainingRun) -> None:
     interrupt = Interrupt(run)
     run.trainer.callbacks += (interrupt,)
-    before = signal.signal(signal.SIGINT, interrupt.ask)
+    before = {s: signal.signal(s, interrupt.ask) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         run.trainer.fit()
     except FloatingPointError as error:
@@ -97,5 +97,6 @@ def _fit(run: TrainingRun) -> None:
         good = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         raise RuntimeError(f"{error}; {good}") from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         run.close()

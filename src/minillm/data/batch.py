@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -53,3 +55,27 @@ class Batch:
     def _rows(self, rows: slice) -> Batch:
         mask = None if self.mask is None else self.mask[rows]
         return Batch(self.inputs[rows], self.targets[rows], mask)
+
+
+class BatchSource(Protocol):
+    """Data for training: the batch of a step depends on nothing but the step."""
+
+    def batch(self, step: int, size: int, /) -> Batch:
+        """Return `size` sequences, the same ones whenever asked for this step."""
+
+
+def read_once(data: BatchSource, *, size: int, most: int) -> Iterator[Batch]:
+    """Batches 0, 1, … of at most `size` rows, and no row twice.
+
+    Data that know their length begin again after the last row; here the last batch is cut instead.
+
+    Args:
+        data: the rows.
+        size: rows of a batch.
+        most: the largest number of batches.
+    """
+    rows = most * size
+    if isinstance(data, Sized):
+        rows = min(rows, len(data))
+    for number, start in enumerate(range(0, rows, size)):
+        yield data.batch(number, size).split(min(size, rows - start))[0]

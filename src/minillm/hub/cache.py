@@ -18,7 +18,12 @@ def cache_dir() -> Path:
 
     Book: chapter "A GPT, and the real thing".
     """
-    return Path(os.environ.get("MINILLM_CACHE") or Path.home() / ".cache" / "minillm")
+    if given := os.environ.get("MINILLM_CACHE"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache" / "minillm"
+    except RuntimeError as error:
+        raise HubError(f"no home folder ({error}): set MINILLM_CACHE to a folder") from error
 
 
 @contextmanager

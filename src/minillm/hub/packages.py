@@ -121,6 +121,8 @@ def _download(artefact: Artefact, scratch: Path, quiet: bool) -> Path:
         _watch(pip, scratch, artefact, quiet)
     found = list(target.glob("*")) if target.is_dir() else []
     if pip.returncode or len(found) != 1:
+        if shutil.disk_usage(scratch).free < artefact.archive_size:  # there is no room for a log
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise HubError(_reason(artefact, log.read_text(errors="replace")))
     return found[0]
 

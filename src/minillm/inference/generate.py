@@ -52,7 +52,8 @@ def stream(
     """Generate token by token, as soon as each is there.
 
     A text may outgrow the model's context: when it is full, the last half of it is read afresh and
-    the writing goes on. A module is run in evaluation mode.
+    the writing goes on; in a batch each row as if it were alone. A module is run in evaluation
+    mode.
 
     Args:
         model: any language model.
@@ -145,16 +146,17 @@ def left_pad(prompts: Sequence[Sequence[int]], *, pad: int = 0) -> tuple[Tensor,
 
 
 class _Reader:
-    """A model, what it has read, and its state; starts afresh when the context is full."""
+    """A model, what it has read, and its state; what outgrows the context is cut, row by row."""
 
     def __init__(self, model: LanguageModel, tokens: Tensor, mask: Tensor | None, new: int) -> None:
         self.model, self.limit = model, context_length(model)
         self.last = getattr(model, "next_logits", None)  # a model may offer this shorter way
         self.modules = submodules(model)  # listed once, not walked through at every token
         self.total = tokens.shape[1] + new  # every position there may be
-        self.text = F.pad(tokens, (0, new))  # (B, total), filled as we go
-        self.mask = None if mask is None else F.pad(mask, (0, new), value=True)
-        self.start = self.end = 0  # the state holds text[:, start:end]
+        self.text = tokens[:, :0]
+        # (B, T), True where a token is neither padding nor cut off
+        self.real = None if mask is None else mask.bool().clone()
+        self.start = 0  # the state holds text[:, start:]
         self.state = self._new_state()
 
     def _new_state(self) -> State:
@@ -163,20 +165,32 @@ class _Reader:
 
     def read(self, tokens: Tensor) -> Tensor:
         """Read tokens (B, n) and return the logits (B, V) of what follows."""
-        self.text[:, self.end : self.end + tokens.shape[1]] = tokens
-        first, self.end = self.end, self.end + tokens.shape[1]
-        if self.limit is not None and self.end - self.start > self.limit:
-            first = self.start = self.end - max(1, self.limit // 2)
-            self.state = self._new_state()
-        new = self.text[:, first : self.end]
+        first = self.text.shape[1]
+        self.text = torch.cat((self.text, tokens), dim=1)
+        end = self.text.shape[1]
+        if self.real is not None and end > self.real.shape[1]:
+            self.real = F.pad(self.real, (0, end - self.real.shape[1]), value=True)
+        if self.limit is not None and end - self.start > self.limit:
+            self._cut(end, self.limit)
+            first = self.start
         # Without padding no mask is passed: a reader's own model need not know the argument.
-        padding = {} if self.mask is None else {"mask": self.mask[:, self.start : self.end]}
+        real = None if self.real is None else self.real[:, self.start :]
+        padding = {} if real is None else {"mask": real}
         with torch.inference_mode(), evaluating(self.modules):
             if self.last is not None:
-                logits = self.last(new, state=self.state, **padding)
+                logits = self.last(self.text[:, first:], state=self.state, **padding)
             else:
-                logits = self.model(new, state=self.state, **padding)[:, -1]
+                logits = self.model(self.text[:, first:], state=self.state, **padding)[:, -1]
         return logits.clone()  # an ordinary tensor again: one from inside may not meet a gradient
+
+    def _cut(self, end: int, limit: int) -> None:
+        """Forget the beginning of every row that is too long, and read all rows afresh."""
+        self.start = keep_from = end - max(1, limit // 2)
+        if self.real is not None:
+            too_long = self.real.sum(1) > limit
+            self.real[too_long, :keep_from] = False
+            self.start = int(self.real.any(0).nonzero()[0])  # the first column that a row needs
+        self.state = self._new_state()
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ class Int4Linear(nn.Module):
     y = x Wᵀ + b,  with W = (q − 8) · scale + zero,  scale = (max − min of a group) / 15
 
     The error of a weight is at most half its group's scale, and what rounding scale and zero to
-    bfloat16 adds. Products are computed in bfloat16, and y has the type of x. There is nothing to
+    bfloat16 adds. Products are computed in the type of x. There is nothing to
     train, and as the packed bytes suit the processor at hand, they are not part of `state_dict`.
 
     Args:
@@ -73,16 +73,15 @@ class Int4Linear(nn.Module):
         """
         if x.device.type != "cpu":
             raise ValueError(f"four-bit weights are laid out for the cpu, but x is on {x.device}")
-        rows = x.reshape(-1, self.in_features).bfloat16()
-        y = torch._weight_int4pack_mm_for_cpu(rows, self.packed, GROUP, self.scale_zero)
-        y = y.view(*x.shape[:-1], self.out_features).to(x.dtype)
-        return y if self.bias is None else y + self.bias
+        rows, scale_zero = x.reshape(-1, self.in_features), self.scale_zero.to(x.dtype)
+        y = torch._weight_int4pack_mm_for_cpu(rows, self.packed, GROUP, scale_zero)
+        y = y.view(*x.shape[:-1], self.out_features)
+        return y if self.bias is None else y + self.bias.to(y.dtype)
 
     def dequantise(self) -> Tensor:
         """Return the matrix that the codes stand for, in float32: (out, in)."""
-        identity = torch.eye(self.in_features, dtype=torch.bfloat16)
-        rows = torch._weight_int4pack_mm_for_cpu(identity, self.packed, GROUP, self.scale_zero)
-        return rows.mT.float()
+        identity, scale_zero = torch.eye(self.in_features), self.scale_zero.float()
+        return torch._weight_int4pack_mm_for_cpu(identity, self.packed, GROUP, scale_zero).mT
 
 
 def quantise_groups(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,7 +118,7 @@ def int4_weights(model: nn.Module) -> nn.Module:
     the CPU and is put into evaluation mode.
 
     Args:
-        model: best in bfloat16, which saves converting the activations back and forth.
+        model: in any type; its activations keep it.
 
     Returns:
         The same model.

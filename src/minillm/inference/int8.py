@@ -11,17 +11,19 @@ Book: chapter "A GPT, and the real thing".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minillm.inference.large_pages import in_large_pages
-
 LEVELS = 127
+KERNEL_TYPES = (torch.float32, torch.bfloat16, torch.float16)
 FEW_ROWS = 16
 """Up to so many rows the byte kernel wins; above, unpacking the matrix once is quicker."""
+KERNEL_WIDTH = 32
+"""The byte kernel reads rows in steps of up to so many columns, and past their end if they are no
+multiple of it; such layers unpack."""
 
 
 class Int8Linear(nn.Module):
@@ -29,8 +31,8 @@ class Int8Linear(nn.Module):
 
     y = (x qᵀ) · scale + b,  with q = round(W / scale),  scale = max |row of W| / 127
 
-    The error of a weight is at most half its row's scale. Products are computed in bfloat16, and y
-    has the type of x. There is nothing to train.
+    The error of a weight is at most half its row's scale. Products are computed in the type of x.
+    There is nothing to train.
 
     Args:
         linear: the layer to store; it is not changed.
@@ -69,19 +71,16 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply each vector of `x` by the stored matrix."""
-        rows = x.reshape(-1, x.shape[-1])
-        if x.dtype == torch.bfloat16:  # to convert nothing is a call too, and there are hundreds
-            y = self._multiply(rows)
-        else:
-            y = self._multiply(rows.bfloat16()).to(x.dtype)
-        y, bias = y.view(*x.shape[:-1], -1), self.bias
-        return y if bias is None else y + bias
+        y, bias = self._multiply(x.reshape(-1, x.shape[-1])), self.bias
+        y = y.view(*x.shape[:-1], -1)
+        return y if bias is None else y + bias.to(y.dtype)
 
     def _multiply(self, rows: Tensor) -> Tensor:
-        weight, scale = self.weight, self.scale
-        if rows.shape[0] <= FEW_ROWS and rows.is_cpu:
+        weight, scale = self.weight, self.scale.to(rows.dtype)
+        fits = weight.shape[1] % KERNEL_WIDTH == 0
+        if fits and rows.shape[0] <= FEW_ROWS and rows.is_cpu and rows.dtype in KERNEL_TYPES:
             return torch._weight_int8pack_mm(rows, weight, scale)
-        return F.linear(rows, weight.bfloat16()) * scale
+        return F.linear(rows, weight.to(rows.dtype)) * scale
 
     def dequantise(self) -> Tensor:
         """Return the matrix that the bytes stand for, in float32: (out, in)."""
@@ -91,12 +90,14 @@ class Int8Linear(nn.Module):
 def int8_weights(model: nn.Module) -> nn.Module:
     """Replace every linear layer of a model by an `Int8Linear`, in place; return the model.
 
+    A model that is a linear layer itself cannot be changed in place: its replacement is returned.
+
     Embeddings and norms stay as they are: a step reads one row of a table, not the whole. An output
     matrix that was tied to the embedding becomes a copy of its own, in bytes. The model is for
     inference and is put into evaluation mode.
 
     Args:
-        model: best in bfloat16, which saves converting the activations back and forth.
+        model: in any type; its activations keep it.
 
     Raises:
         ValueError: If the model has no linear layer, or a weight is not finite (names the layer).
@@ -125,25 +126,16 @@ def replace_linear_layers(model: nn.Module, make: Callable[[nn.Linear], nn.Modul
     if not layers:
         raise ValueError(f"{type(model).__name__} has 0 linear layers to store in fewer bits")
     made = {name: _made(name, layer, make) for name, layer in layers.items()}
-    _put_side_by_side(list(made.values()))
+    if isinstance(model, nn.Linear):
+        return made[""].eval()
     for name, layer in made.items():
         parent, _, attribute = name.rpartition(".")
         setattr(model.get_submodule(parent), attribute, layer)
     return model.eval()
 
 
-def _put_side_by_side(layers: Sequence[nn.Module]) -> None:
-    """Move what the layers store into a piece of memory for each type, in the order of reading."""
-    buffers = [(m, name, t) for m in layers for name, t in m.named_buffers() if t.is_cpu]
-    for dtype in {tensor.dtype for _, _, tensor in buffers}:  # torch.save wants one type a piece
-        alike = [(m, name, tensor) for m, name, tensor in buffers if tensor.dtype == dtype]
-        copies = in_large_pages([tensor for _, _, tensor in alike])
-        for (layer, name, _), copy in zip(alike, copies, strict=True):
-            setattr(layer, name, copy)
-
-
 def _made(name: str, layer: nn.Linear, make: Callable[[nn.Linear], nn.Module]) -> nn.Module:
     try:
         return make(layer)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{name or type(layer).__name__}: {error}") from error

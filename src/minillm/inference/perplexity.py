@@ -30,6 +30,9 @@ def perplexity(model: LanguageModel, tokens: Tensor, *, length: int, stride: int
             pessimistic: the first tokens of a window have little context); with 1 every token has
             the full context (slow, exact).
 
+    Returns:
+        At least 1; infinity if the mean is too large for the exponential.
+
     Raises:
         ValueError: If the text has fewer than 2 tokens, or not 1 <= stride <= length.
 
@@ -52,7 +55,10 @@ def perplexity(model: LanguageModel, tokens: Tensor, *, length: int, stride: int
             targets = tokens[scored + 1 : end + 1]
             total += F.cross_entropy(logits.float(), targets, reduction="sum").item()
             scored = end
-    return math.exp(total / (len(tokens) - 1))
+    try:
+        return math.exp(total / (len(tokens) - 1))
+    except OverflowError:
+        return math.inf
 
 
 def _check_windows(tokens: Tensor, length: int, stride: int) -> None:

@@ -11,10 +11,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from minillm.nn.kv_cache import KVCache
 from minillm.nn.models import CausalLM
+
+
+class PrefixState:
+    """The handle of one text in a `PrefixCache`; the next text gets another one.
+
+    Args:
+        cache: the keys and values, which all handles share.
+
+    Attributes:
+        reordered_at: how much had been read when the rows first became different texts, or None.
+    """
+
+    def __init__(self, cache: KVCache) -> None:
+        self.cache = cache
+        self.reordered_at: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes allocated for keys and values."""
+        return self.cache.nbytes
+
+    def reorder(self, index: Tensor) -> None:
+        """Keep the rows `index` of the batch, in that order; a row may be repeated (beams)."""
+        if self.reordered_at is None:
+            self.reordered_at = len(self.cache)
+        self.cache.reorder(index)
 
 
 class PrefixCache:
@@ -44,22 +74,29 @@ class PrefixCache:
         self.model, self.config = model, model.config
         self.ids: list[int] = []
         self._room, self._cache = 0, model.new_state(1, 0)
+        self._state = PrefixState(self._cache)
         self._new_text = True
 
-    def new_state(self, batch: int, length: int) -> KVCache:
+    def new_state(self, batch: int, length: int) -> PrefixState:
         """The state of a new text of at most `length` tokens; what it shares is kept.
+
+        A state that was handed out before is good no longer: there is one memory.
 
         Raises:
             ValueError: If there is more than one row, or `length` exceeds the context length.
         """
         if batch != 1:
             raise ValueError(f"a PrefixCache reads one text, not a batch of {batch}")
+        if self._state.reordered_at is not None:  # beams: only their common beginning is one text
+            self._cache.truncate(self._state.reordered_at)
+            self._cache.reorder(torch.zeros(1, dtype=torch.long, device=self._cache[0].k.device))
+            self.ids = self.ids[: self._state.reordered_at]
         if length > self._room:
             self._grow(length)
-        self._new_text = True
-        return self._cache
+        self._state, self._new_text = PrefixState(self._cache), True
+        return self._state
 
-    def __call__(self, tokens: Tensor, *, state: KVCache | None = None) -> Tensor:
+    def __call__(self, tokens: Tensor, *, state: PrefixState | None = None) -> Tensor:
         """Read tokens that follow the ones before, or a whole new text after `new_state`.
 
         Args:
@@ -74,12 +111,14 @@ class PrefixCache:
         """
         return self._read(self.model, tokens, state)
 
-    def next_logits(self, tokens: Tensor, *, state: KVCache | None = None) -> Tensor:
+    def next_logits(self, tokens: Tensor, *, state: PrefixState | None = None) -> Tensor:
         """As a call, but for the last token alone: (1, V)."""
         return self._read(self.model.next_logits, tokens, state)
 
-    def _read(self, read: Callable[..., Tensor], tokens: Tensor, state: KVCache | None) -> Tensor:
-        if state is not self._cache:
+    def _read(
+        self, read: Callable[..., Tensor], tokens: Tensor, state: PrefixState | None
+    ) -> Tensor:
+        if state is not self._state:
             raise ValueError("the state is not the one that new_state returned last")
         if self._new_text:
             kept = shared_length(self.ids, tokens[0, :-1].tolist())  # the last is always read

@@ -138,20 +138,21 @@ def apply_filters(logits: Tensor, sampling: Sampling) -> Tensor:
     """Temperature, then top-k, top-p and min-p, as far as they are set.
 
     Shape:
-        logits: (..., V); output: (..., V), whose softmax is the distribution sampled from.
+        logits: (..., V); output: (..., V), whose softmax is the distribution sampled from; the
+        largest of a row is 0.
 
     Raises:
         ValueError: If the temperature is 0, where no distribution exists.
 
     Example:
         >>> apply_filters(torch.tensor([0.0, 1.0, 2.0]), Sampling(temperature=0.5, top_k=2))
-        tensor([-inf, 2., 4.])
+        tensor([-inf, -2., 0.])
 
     Book: chapter "Generating text".
     """
     if sampling.temperature == 0:
         raise ValueError("temperature=0 is the argmax, which is no distribution to filter")
-    logits = logits / sampling.temperature
+    logits = _divide(logits, sampling.temperature)
     if sampling.top_k is not None:
         logits = filter_top_k(logits, sampling.top_k)
     if sampling.top_p is not None:
@@ -159,6 +160,13 @@ def apply_filters(logits: Tensor, sampling: Sampling) -> Tensor:
     if sampling.min_p is not None:
         logits = filter_min_p(logits, sampling.min_p)
     return logits
+
+
+def _divide(logits: Tensor, temperature: float) -> Tensor:
+    """(z − max z) / T, which no temperature turns into NaN, beside forbidden tokens either."""
+    limits = torch.finfo(torch.float32)
+    within = min(max(temperature, limits.tiny), limits.max)
+    return (logits - logits.amax(-1, keepdim=True)).float() / within
 
 
 def sample(

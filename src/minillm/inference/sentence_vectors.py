@@ -48,6 +48,8 @@ def sentence_vectors(
     Source: Reimers and Gurevych (2019), arXiv:1908.10084.
     Book: chapter "Question answering and retrieval".
     """
+    if isinstance(texts, str):
+        raise ValueError(f"texts must be a list of texts, got the single text {texts[:40]!r}")
     limit = model.config.context_length
     if not texts or not 3 <= max_length <= limit:
         raise ValueError(f"{len(texts)} texts, max_length={max_length}, context_length={limit}")

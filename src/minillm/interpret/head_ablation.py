@@ -1,8 +1,8 @@
 """Taking single attention heads out of a model, to see whether it needs them.
 
-A head's output stands between the kernel, which mixes the values, and the matrix W_o, which adds it
-to the stream; so a wrapper around the kernel can replace it. What to put there is a choice: zeros
-also take away what the head says whatever the text, its mean leaves that and takes the rest.
+A head's output is its slice of what the matrix W_o reads, so a hook in front of W_o can replace it,
+whatever kernel mixed the values. What to put there is a choice: zeros also take away what the head
+says whatever the text, its mean leaves that and takes the rest.
 
 Book: chapter "Many heads, masks and maps".
 """
@@ -10,8 +10,8 @@ Book: chapter "Many heads, masks and maps".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from minillm.nn.attention import Attention
 from minillm.nn.eval_mode import eval_mode
 
-Kernel = Callable[..., Tensor]
 Head = tuple[int, int]
 
 
@@ -58,7 +57,9 @@ def ablate_heads(model: nn.Module, heads: Mapping[Head, Tensor | float]) -> Iter
                 f"{layers[0].n_heads if layers else 0} heads"
             )
     chosen = {layer: {h: x for (n, h), x in heads.items() if n == layer} for layer, _ in heads}
-    with _kernels(layers, lambda layer, y: _replace(y, chosen.get(layer, {}))):
+    with ExitStack() as undo:
+        for layer, values in chosen.items():
+            undo.enter_context(_before_output(layers[layer], partial(_replace, heads=values)))
         yield
 
 
@@ -71,15 +72,17 @@ def head_outputs(model: nn.Module, tokens: Tensor) -> Tensor:
 
     Book: chapter "Many heads, masks and maps".
     """
-    outputs: dict[int, Tensor] = {}
+    outputs: list[Tensor] = []
 
-    def note(layer: int, y: Tensor) -> Tensor:
-        outputs[layer] = y
+    def note(y: Tensor) -> Tensor:
+        outputs.append(y)
         return y
 
-    with eval_mode(model), _kernels(_self_attention(model), note):
+    with eval_mode(model), ExitStack() as undo:
+        for layer in _self_attention(model):
+            undo.enter_context(_before_output(layer, note))
         model(tokens)
-    return torch.stack([outputs[layer] for layer in sorted(outputs)])
+    return torch.stack(outputs)
 
 
 def _self_attention(model: nn.Module) -> list[Attention]:
@@ -91,8 +94,6 @@ def _self_attention(model: nn.Module) -> list[Attention]:
 
 
 def _replace(y: Tensor, heads: Mapping[int, Tensor | float]) -> Tensor:
-    if not heads:
-        return y
     y = y.clone()  # (B, H, T, E)
     for head, value in heads.items():
         y[:, head] = value
@@ -100,20 +101,15 @@ def _replace(y: Tensor, heads: Mapping[int, Tensor | float]) -> Tensor:
 
 
 @contextmanager
-def _kernels(layers: list[Attention], change: Callable[[int, Tensor], Tensor]) -> Iterator[None]:
-    """Pass the output of every layer's kernel through `change(layer, output)`."""
-    before = [layer.kernel for layer in layers]
+def _before_output(layer: Attention, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Let W_o read `change(y)` instead of y, the heads' outputs (B, H, T, E)."""
+
+    def hook(_module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+        y = args[0].unflatten(-1, (layer.n_heads, layer.head_dim)).transpose(1, 2)
+        return (change(y).transpose(1, 2).flatten(-2),)
+
+    handle = layer.o_proj.register_forward_pre_hook(hook)
     try:
-        for number, layer in enumerate(layers):
-            layer.kernel = _wrapped(layer.kernel, number, change)
         yield
     finally:
-        for layer, kernel in zip(layers, before, strict=True):
-            layer.kernel = kernel
-
-
-def _wrapped(kernel: Kernel, layer: int, change: Callable[[int, Tensor], Tensor]) -> Kernel:
-    def wrapped(*args: Any, causal: bool, dropout: float) -> Tensor:
-        return change(layer, kernel(*args, causal=causal, dropout=dropout))
-
-    return wrapped
+        handle.remove()

@@ -3,6 +3,7 @@
 PyTorch's fused kernel never forms the attention weights. `capture` therefore replaces the kernel of
 every `Attention` by the written-out one for as long as its `with` block lasts, records what passes,
 and puts everything back, also after an error. Hidden states come from ordinary forward hooks.
+The context managers of this wing nest in any order: what is recorded is what flows on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minillm.nn.attention import Attention, explicit_attention
+from minillm.nn.attention import Attention, explicit_attention, fused_attention
 from minillm.nn.eval_mode import eval_mode
 from minillm.nn.models import CausalLM
 from minillm.nn.transformer import Block, Embedding
@@ -64,14 +65,17 @@ def capture(
     """Record attention maps and hidden states of every forward pass in the `with` block.
 
     A second pass overwrites the first. For any model made of the package's parts, also a reader's
-    own. Costs nothing outside the block; inside, memory grows with L · H · T². Not re-entrant, and
-    not for a compiled model (capture the original).
+    own. Costs nothing outside the block; inside, memory grows with L · H · T². Not for a compiled
+    model (capture the original).
 
     Args:
         model: the model to watch.
         attention: whether to record attention maps.
         hidden: whether to record the residual stream.
         grad: keep what is recorded connected to the graph instead of detaching it.
+
+    Raises:
+        ValueError: If an attention layer has a kernel of a reader's own, whose weights are unknown.
 
     Example:
         >>> from minillm import ModelConfig
@@ -89,31 +93,40 @@ def capture(
     with ExitStack() as undo:
         for name, module in model.named_modules():
             if attention and isinstance(module, Attention):
+                recorder = _Recorder(trace.attention, name, keep, before=module.kernel)
                 undo.callback(setattr, module, "kernel", module.kernel)
-                module.kernel = _recorder(trace.attention, name, keep)
+                module.kernel = recorder
             elif hidden and isinstance(module, Block | Embedding):
                 handle = module.register_forward_hook(_hook(trace.hidden, name, keep))
                 undo.callback(handle.remove)
         yield trace
 
 
-def _recorder(
-    store: dict[str, Tensor], name: str, keep: Callable[[Tensor], Tensor]
-) -> Callable[..., Tensor]:
-    def kernel(
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        mask: Tensor | None = None,
+class _Recorder:
+    """The written-out kernel, which notes its weights in a store, and in those of outer blocks."""
+
+    def __init__(
+        self,
+        store: dict[str, Tensor],
+        name: str,
+        keep: Callable[[Tensor], Tensor],
         *,
-        causal: bool = False,
-        dropout: float = 0.0,
-    ) -> Tensor:
-        output, weights = explicit_attention(q, k, v, mask, causal=causal, dropout=dropout)
-        store[name] = keep(weights)
+        before: Callable[..., Tensor],
+    ) -> None:
+        if before is not fused_attention and not isinstance(before, _Recorder):
+            raise ValueError(f"{name} has a kernel of its own, {before!r}: its weights are unknown")
+        self.store, self.name, self.keep = store, name, keep
+        self.outer = before if isinstance(before, _Recorder) else None
+
+    def __call__(self, *args: Any, **options: Any) -> Tensor:
+        output, weights = explicit_attention(*args, **options)
+        self._note(weights)
         return output
 
-    return kernel
+    def _note(self, weights: Tensor) -> None:
+        self.store[self.name] = self.keep(weights)
+        if self.outer is not None:
+            self.outer._note(weights)
 
 
 def _hook(
@@ -162,6 +175,8 @@ def logit_lens(model: CausalLM, trace: Trace) -> Tensor:
 def patch(model: nn.Module, name: str, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Replace the output of one module by `change(output)` for as long as the block lasts.
 
+    Of two patches of one module the inner one changes the output first.
+
     Args:
         model: the model to intervene on.
         name: a name from `model.named_modules()`, for example "transformer.blocks.3.attention".
@@ -177,7 +192,10 @@ def patch(model: nn.Module, name: str, change: Callable[[Tensor], Tensor]) -> It
         raise ValueError(
             f"no module {name!r}; there are {len(modules)}, such as {list(modules)[-1]!r}"
         )
-    handle = modules[name].register_forward_hook(lambda _m, _a, output: change(output))
+    # In front of the hooks that record, so that they see what flows on.
+    handle = modules[name].register_forward_hook(
+        lambda _m, _a, output: change(output), prepend=True
+    )
     try:
         yield
     finally:

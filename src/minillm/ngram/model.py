@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -143,7 +144,8 @@ class NGramLM:
 
     def perplexity(self, corpus: Corpus) -> float:
         """Exp of the mean of -log P over all tokens, ends of texts included."""
-        return math.exp(-self.log_probs(corpus).mean().item())
+        mean = -self.log_probs(corpus).mean().item()
+        return math.exp(mean) if mean < 709 else math.inf  # the largest that a float holds
 
     def __call__(
         self, tokens: Tensor, *, mask: Tensor | None = None, state: NGramState | None = None
@@ -215,9 +217,11 @@ class NGramLM:
 
     def _flatten(self, corpus: Corpus) -> tuple[Tensor, Tensor]:
         """All texts as one tensor (T,), and the place of each token in its text."""
-        one = isinstance(corpus, Tensor) or (len(corpus) > 0 and isinstance(corpus[0], int))
+        one = isinstance(corpus, Tensor) or (len(corpus) > 0 and isinstance(corpus[0], Integral))
         edge = torch.tensor([] if self.boundary is None else [self.boundary], dtype=torch.long)
         texts = [torch.as_tensor(text, dtype=torch.long) for text in ([corpus] if one else corpus)]
+        if bad := [tuple(text.shape) for text in texts if text.ndim != 1]:
+            raise ValueError(f"a text is a row of ids, got one of shape {bad[0]}")
         lengths = torch.tensor([text.numel() for text in texts], dtype=torch.long) + 2 * len(edge)
         if lengths.sum() == 0:
             raise ValueError("the corpus holds no tokens")

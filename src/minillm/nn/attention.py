@@ -16,11 +16,8 @@ from torch import Tensor, nn
 
 from minillm.nn.config import ModelConfig
 from minillm.nn.kv_cache import LayerCache
-from minillm.nn.linear import Linear, converted_once
+from minillm.nn.linear import Linear
 from minillm.nn.position import Rotation, rotate
-
-SHORT = 256
-"""Up to so many positions plain products train faster in bfloat16 on a CPU than the kernel."""
 
 
 def causal_mask(q_len: int, kv_len: int, *, device: torch.device | None = None) -> Tensor:
@@ -116,9 +113,6 @@ def fused_attention(
 ) -> Tensor:
     """Compute what `explicit_attention` does in PyTorch's fused kernel, without the weights.
 
-    One case is left out: training in bfloat16 on a CPU, where the kernel's way back is slower than
-    plain products up to `SHORT` positions.
-
     Args:
         q: queries (B, H, T, E).
         k: keys (B, K, S, E).
@@ -134,31 +128,12 @@ def fused_attention(
     Book: chapter "Attention from first principles".
     """
     aligned = mask is None and q.shape[-2] == k.shape[-2]
-    if aligned and _products_are_faster(q):
-        return _by_products(q, k, v, causal=causal, dropout=dropout)
     if causal and not aligned:  # the kernel's own flag is wrong with a cache or beside a mask
         mask = _allowed(q, k, mask, causal=True)
     shared = q.shape[-3] != k.shape[-3]
     return F.scaled_dot_product_attention(
         q, k, v, mask, dropout, is_causal=causal and aligned, enable_gqa=shared
     )
-
-
-def _products_are_faster(q: Tensor) -> bool:
-    trains = q.requires_grad and q.dtype == torch.bfloat16
-    return trains and q.is_cpu and q.shape[-2] <= SHORT
-
-
-def _by_products(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float) -> Tensor:
-    """Attention of a sequence to itself without padding, all heads in one batched product."""
-    k, v = _share_heads(q, k, v)
-    shape, length = q.shape, q.shape[-2]
-    q, k, v = (x.flatten(0, 1) for x in (q, k, v))  # (B · H, T, E)
-    bias = q.new_zeros(length, length)
-    if causal:
-        bias.masked_fill_(~causal_mask(length, length, device=q.device), -math.inf)
-    scores = torch.baddbmm(bias.expand(len(q), -1, -1), q, k.mT, alpha=1 / math.sqrt(shape[-1]))
-    return (F.dropout(scores.softmax(dim=-1), dropout) @ v).view(shape)
 
 
 class Attention(nn.Module):
@@ -214,7 +189,6 @@ class Attention(nn.Module):
         Shape:
             returns (B, T, D).
         """
-        x = converted_once(x)
         q = self._split(self.q_proj(x), self.n_heads)  # (B, H, T, E)
         if source is None:
             k, v = self._project(x)  # (B, K, T, E)

@@ -12,6 +12,7 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
+from minillm.checks import check_fields
 from minillm.errors import require_known
 
 Norm = Literal["layernorm", "rmsnorm"]
@@ -50,7 +51,8 @@ class ModelConfig:
         embedding_norm: whether the embedding is normalised (BERT).
 
     Raises:
-        ValueError: If a size is not positive, a choice is unknown, or sizes do not divide.
+        ValueError: If a value has another type than its annotation, a size is not positive, a
+            choice is unknown, or sizes do not divide.
 
     Example:
         >>> config = ModelConfig(
@@ -84,19 +86,26 @@ class ModelConfig:
     embedding_norm: bool = False
 
     def __post_init__(self) -> None:
-        for name in SIZES:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         for name, choice in CHOICES.items():
             if getattr(self, name) not in get_args(choice):
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {get_args(choice)}")
+        check_fields(self)
+        self._check_ranges()
+        self._check_divisions()
+
+    def _check_ranges(self) -> None:
+        for name in SIZES:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("norm_eps", "rope_theta"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be greater than 0")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
         if self.ffn_dim < 1:
             raise ValueError(f"d_ff={self.d_ff} must be at least 1")
         if self.n_segments < 0:
             raise ValueError(f"n_segments={self.n_segments} must be at least 0")
-        self._check_divisions()
 
     def _check_divisions(self) -> None:
         if self.d_model % self.n_heads:

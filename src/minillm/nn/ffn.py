@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minillm.nn.config import FFN, ModelConfig
-from minillm.nn.linear import Linear, converted_once
+from minillm.nn.linear import Linear
 
 
 class MLP(nn.Module):
@@ -66,7 +66,6 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the network to each position."""
-        x = converted_once(x)
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 

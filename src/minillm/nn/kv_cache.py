@@ -1,9 +1,4 @@
-"""What a language model carries from one step to the next, and the protocol that all models share.
-
-An n-gram carries its last words, a recurrent network its hidden vector, a Transformer the keys and
-values of everything it has read. The first two stay the same size; the Transformer's state grows.
-Because all three are passed as `state=`, one `generate` serves every model of the book.
-"""
+"""What a Transformer carries from one step to the next: the keys and values of all it has read."""
 
 from __future__ import annotations
 
@@ -111,6 +106,8 @@ class KVCache:
     def truncate(self, length: int) -> None:
         """Forget everything after the first `length` positions.
 
+        With 0 nothing of the text remains, and so nothing of the source that it was written for.
+
         Raises:
             ValueError: If fewer positions than that are stored.
         """
@@ -118,3 +115,5 @@ class KVCache:
             raise ValueError(f"cannot keep {length} of {len(self)} stored positions")
         for layer in self.layers:
             layer.length = length
+            if length == 0:
+                layer.memory = None

@@ -41,20 +41,3 @@ class Linear(nn.Linear):
         vector = x.view(self.in_features)
         y = weight.mv(vector) if bias is None else torch.addmv(bias, weight, vector)
         return y.view(*x.shape[:-1], self.out_features)
-
-
-def converted_once(x: Tensor) -> Tensor:
-    """Under autocast, give `x` the type that every linear layer would convert it to by itself.
-
-    To be called where several layers read the same vectors. Outside autocast `x` comes back.
-
-    Example:
-        >>> with torch.autocast("cpu", torch.bfloat16):
-        ...     converted_once(torch.ones(2)).dtype
-        torch.bfloat16
-
-    Source: Micikevicius et al. (2018), arXiv:1710.03740.
-    Book: chapter "Pretraining".
-    """
-    kind = x.device.type
-    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x

@@ -34,12 +34,21 @@ class CausalLM(nn.Module):
         >>> CausalLM(config)(torch.tensor([[1, 2, 3]])).shape
         torch.Size([1, 3, 9])
 
+    Raises:
+        ValueError: If the config looks ahead (`causal=False`) or wants an encoder's output
+            (`cross_attention=True`), which nobody would give it.
+
     Source: Radford et al. (2019), "Language models are unsupervised multitask learners".
     Book: chapter "A GPT, and the real thing".
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        if not config.causal or config.cross_attention:
+            raise ValueError(
+                f"a CausalLM looks back and has no encoder, but the config has causal="
+                f"{config.causal}, cross_attention={config.cross_attention}"
+            )
         self.config = config
         self.transformer = Transformer(config)
         self.lm_head = Linear(config.d_model, config.vocab_size, bias=False)
@@ -97,7 +106,7 @@ class MaskedLM(nn.Module):
         tokens: (B, T) → (B, T, V)
 
     Raises:
-        ValueError: If the config is causal.
+        ValueError: If the config is causal or has cross-attention.
 
     Source: Devlin et al. (2019), arXiv:1810.04805.
     Book: chapter "Objectives: next word, masked word, next sentence".
@@ -105,8 +114,11 @@ class MaskedLM(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        if config.causal:
-            raise ValueError("a MaskedLM looks both ways, but the config has causal=True")
+        if config.causal or config.cross_attention:
+            raise ValueError(
+                f"a MaskedLM looks both ways and has no encoder, but the config has causal="
+                f"{config.causal}, cross_attention={config.cross_attention}"
+            )
         self.config = config
         self.transformer = Transformer(config)
         self.dense = Linear(config.d_model, config.d_model)

@@ -173,7 +173,9 @@ def read_run_config(path: str | Path, *, changes: Iterable[str] = ()) -> RunConf
 
 
 def require_same_run(before: RunConfig, now: RunConfig) -> None:
-    """Compare everything that decides the numbers of a run: all tables but [run].
+    """Compare what decides the numbers of a run: all tables but [run], without operational keys.
+
+    Whether `steps` changes the past, the checkpoint tells (`TrainConfig.decided`).
 
     Raises:
         ValueError: If they differ; names the first key that does, and both values.
@@ -182,7 +184,7 @@ def require_same_run(before: RunConfig, now: RunConfig) -> None:
     """
     pairs = {
         "model": (before.model, now.model),
-        "train": (asdict(before.train), asdict(now.train)),
+        "train": (_without_steps(before.train), _without_steps(now.train)),
         "data": (asdict(before.data), asdict(now.data)),
     }
     for section, (theirs, ours) in pairs.items():
@@ -192,3 +194,9 @@ def require_same_run(before: RunConfig, now: RunConfig) -> None:
                     f"{now.run.folder} holds another run: there [{section}] "
                     f"{key}={theirs.get(key)!r}, here {key}={ours.get(key)!r}"
                 )
+
+
+def _without_steps(config: TrainConfig) -> Table:
+    values = config.decided(config.steps)
+    values.pop("steps", None)
+    return values

@@ -33,7 +33,7 @@ from minillm.training import callbacks
 from minillm.training.callbacks.saving import due
 from minillm.training.checkpoint.file import checkpoint_path, list_checkpoints, remove_checkpoint
 from minillm.training.history import Record
-from minillm.training.parallel import Parallel, whole
+from minillm.training.parallel import Parallel, full_tensor
 from minillm.training.trainer import Callback, Trainer
 from minillm.weights.assemble import assemble
 from minillm.weights.model_folder import read_tokenizer, save_model
@@ -52,7 +52,7 @@ class TrainingRun:
     Attributes:
         trainer: with model, data, history and the step that was reached.
         tokenizer: what made the ids.
-        leads: whether this process is the one that prints, and writes all but checkpoints.
+        is_main: whether this process is the one that prints, and writes all but checkpoints.
 
     Raises:
         ValueError: If the folder holds another run, or one and `resume` is False; if text,
@@ -67,7 +67,7 @@ class TrainingRun:
     ) -> None:
         self.config, self.folder = config, Path(config.run.folder)
         parallel = Parallel() if parallel is None else parallel
-        self.leads = parallel.rank == 0
+        self.is_main = parallel.rank == 0
         device = find_device(config.run.device)
         _check_folder(self.folder, config, resume=resume)
         self.texts = load_texts(config)
@@ -88,7 +88,7 @@ class TrainingRun:
         if list_checkpoints(self.checkpoints):
             self.trainer.resume(self.checkpoints)
         parallel.wait()  # until every process has seen the folder as it was
-        if self.leads:
+        if self.is_main:
             self._write_beginning()
 
     @property
@@ -101,7 +101,7 @@ class TrainingRun:
         path = checkpoint_path(self.checkpoints, self.trainer.step)
         if not path.exists():  # it does if a checkpoint was due at this very step
             self.trainer.save(path)
-        if self.leads:
+        if self.is_main:
             write_whole(self.folder / "history.jsonl", self.trainer.history.to_jsonl)
         return path
 
@@ -111,8 +111,8 @@ class TrainingRun:
         With `ema_decay` the model has the averaged weights, whose loss the history tells.
         """
         with self.trainer.averaged():
-            weights = {name: whole(p.detach()) for name, p in self.model.named_parameters()}
-            if self.leads:
+            weights = {name: full_tensor(p.detach()) for name, p in self.model.named_parameters()}
+            if self.is_main:
                 self._write_end(assemble(CausalLM, self.model.config, weights))
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class TrainingRun:
             raise ValueError(f"for validation {error}") from None
 
     def _board(self) -> callbacks.TensorBoard | None:
-        wanted = self.config.run.tensorboard and self.leads
+        wanted = self.config.run.tensorboard and self.is_main
         return callbacks.TensorBoard(self.folder / "tensorboard") if wanted else None
 
     def _write_end(self, model: CausalLM) -> None:
@@ -154,9 +154,9 @@ class TrainingRun:
 
     def _callbacks(self) -> tuple[Callback, ...]:
         run = self.config.run
-        made: list[Callback] = [self.progress] if self.leads else []
+        made: list[Callback] = [self.progress] if self.is_main else []
         if run.prompt:  # on every process, as with FSDP2 each has a slice of the model
-            write = tqdm.write if self.leads else (lambda _text: None)  # one prints for all
+            write = tqdm.write if self.is_main else (lambda _text: None)  # one prints for all
             every = run.sample_every
             made.append(callbacks.SampleText(self.tokenizer, run.prompt, every=every, write=write))
         if self.board is not None:
@@ -169,7 +169,9 @@ class TrainingRun:
         return tuple(made)
 
     def _write_history(self, trainer: Trainer, record: Record) -> None:
-        if self.leads and due(record.step, self.config.run.checkpoint_every, trainer.config.steps):
+        if self.is_main and due(
+            record.step, self.config.run.checkpoint_every, trainer.config.steps
+        ):
             write_whole(self.folder / "history.jsonl", trainer.history.to_jsonl)
 
 

@@ -6,18 +6,16 @@ Book: chapter "Pretraining".
 from __future__ import annotations
 
 import json
-import math
 import tomllib
-import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
+from minillm.checks import convert
 from minillm.errors import require_known
 
 Table = dict[str, Any]
 Made = TypeVar("Made")
-WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
 
 
 def build(make: type[Made], section: str, values: Mapping[str, Any]) -> Made:
@@ -66,34 +64,6 @@ def check(
     return checked
 
 
-def convert(value: Any, hint: Any) -> Any:
-    """A value of TOML in the type of an annotation; whole numbers may stand for numbers.
-
-    Raises:
-        TypeError: If it does not fit; the message says what would.
-
-    Example:
-        >>> convert(1, float), convert([0.9, 1], tuple[float, float]), convert(3, int | None)
-        (1.0, (0.9, 1.0), 3)
-
-    Book: chapter "Pretraining".
-    """
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return convert(value, next(part for part in arguments if part is not type(None)))
-    if origin is Literal and value in arguments:
-        return value
-    if origin is tuple and isinstance(value, list):
-        parts = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-        if len(parts) == len(value):
-            return tuple(convert(v, part) for v, part in zip(value, parts, strict=True))
-    if hint is float and type(value) in (int, float) and not math.isnan(value):
-        return float(value)
-    if hint in (int, str, bool) and type(value) is hint:
-        return value
-    raise TypeError(_describe(hint))
-
-
 def change(tables: dict[str, Any], text: str) -> None:
     """Set one value, given as "table.key=value"; a value that is not TOML is taken as a text.
 
@@ -116,20 +86,10 @@ def change(tables: dict[str, Any], text: str) -> None:
     try:
         value = tomllib.loads(f"value = {written}")["value"]
     except tomllib.TOMLDecodeError:
-        value = written.strip()
+        value = written.strip() if name.endswith(" ") else written  # "key = text", or as it is
     table = tables.setdefault(section, {})
     if isinstance(table, dict):  # what else it may be is refused with the rest of the file
         table[key] = value
-
-
-def _describe(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return f"one of {', '.join(map(repr, arguments))}"
-    if origin is tuple:
-        many = "" if arguments[-1] is ... else f"{len(arguments)} values, each "
-        return f"a list of {many}{WORDS[arguments[0]]}"
-    return WORDS[hint]
 
 
 def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,18 +1,22 @@
 """Everything that fixes a training run except model and data, in one frozen dataclass.
 
 With the model's config, the data and the seed it determines the run, so it is kept in every
-checkpoint and compared on resume. Chapter "Pretraining".
+checkpoint; on resume what decided the past is compared. Chapter "Pretraining".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from minillm.checks import check_fields
 
 Precision = Literal["float32", "bfloat16"]
 OptimizerName = Literal["adamw", "muon"]
 ScheduleName = Literal["cosine", "linear", "stable"]
 CHOICES = {"precision": Precision, "optimizer": OptimizerName, "schedule": ScheduleName}
+OPERATIONAL = ("micro_batch_size", "compile", "eval_every", "eval_batches")
+"""Fields that change how a run is computed or looked at, but not the weights."""
 LEAST = {
     "steps": 1,
     "batch_size": 1,
@@ -85,6 +89,7 @@ class TrainConfig:
         for name, choice in CHOICES.items():
             if getattr(self, name) not in get_args(choice):
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {get_args(choice)}")
+        check_fields(self)
         self._check_numbers()
 
     def _check_numbers(self) -> None:
@@ -95,7 +100,26 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name}={value} must be > 0")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas={self.betas} must lie in [0, 1)")
         if self.ema_decay is not None and self.ema_decay >= 1:
             raise ValueError(f"ema_decay={self.ema_decay} must be < 1")
         if self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps={self.warmup_steps} exceed steps={self.steps}")
+
+    def decided(self, step: int) -> dict[str, Any]:
+        """The fields that the first `step` updates depended on.
+
+        Left out are the operational ones and, as long as a "stable" run has not begun its fall,
+        the number of steps: such a run may be prolonged.
+
+        Example:
+            >>> run = TrainConfig(steps=100, schedule="stable")
+            >>> "steps" in run.decided(80), "steps" in run.decided(90)
+            (False, True)
+        """
+        values = {key: value for key, value in asdict(self).items() if key not in OPERATIONAL}
+        fall = max(self.warmup_steps, self.steps - self.steps // 5)
+        if self.schedule == "stable" and step <= fall:
+            del values["steps"]
+        return values

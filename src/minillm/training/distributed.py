@@ -49,7 +49,7 @@ class Replicated(Parallel):
         self._begin(model)
         return DistributedDataParallel(model)
 
-    def pausing(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:
+    def no_sync(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:
         """Within the block the ranks add up no gradients, unless it is the last part of a batch."""
         if last:
             return nullcontext()
@@ -108,7 +108,8 @@ class Sharded(Replicated):
         """
         self._begin(model)
         mesh = init_device_mesh(next(model.parameters()).device.type, (self.world_size,))
-        for blocks in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
+        # From the inside out: torch wants a block sliced before the block that holds it.
+        for blocks in reversed([m for m in model.modules() if isinstance(m, nn.ModuleList)]):
             for block in blocks:
                 fully_shard(block, mesh=mesh)
         # The outermost slices come apart too: after an evaluation no backward pass does it.
@@ -117,7 +118,7 @@ class Sharded(Replicated):
             register_fsdp_forward_method(model, "next_logits")
         return model
 
-    def pausing(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:
+    def no_sync(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:
         """Have gradients added up at the end of the last part of a batch only."""
         cast(FSDPModule, wrapped).set_requires_gradient_sync(last)
         return nullcontext()
@@ -155,8 +156,11 @@ def session(mode: Mode = "ddp", *, timeout: float = 600.0) -> Iterator[Parallel]
     gpu = torch.cuda.is_available()
     # With a GPU too, Gloo carries what is on the CPU: objects, barriers, a run with device="cpu",
     # which may have more processes than there are GPUs.
-    if gpu and (own := int(os.environ["LOCAL_RANK"])) < torch.cuda.device_count():
-        torch.cuda.set_device(own)
+    own = os.environ.get("LOCAL_RANK")
+    if gpu and own is None:
+        raise ValueError("WORLD_SIZE is set but LOCAL_RANK is not: start the program by torchrun")
+    if gpu and own is not None and int(own) < torch.cuda.device_count():
+        torch.cuda.set_device(int(own))
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=timedelta(seconds=timeout)
     )

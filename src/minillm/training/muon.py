@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from minillm.device import fast_dtype
-from minillm.training.parallel import sliced_like, whole
+from minillm.training.parallel import full_tensor, shard_like
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the polynomial a x + b x³ + c x⁵: the steepest at 0 whose fixed band lies around 1."""
@@ -122,7 +122,7 @@ class Muon(torch.optim.Optimizer):
         average = state["momentum"].lerp_(grad, 1 - group["momentum"])
         ahead = grad.lerp(average, group["momentum"])
         few_digits = fast_dtype(p.device)  # three digits are enough for a direction
-        direction = newton_schulz(whole(ahead).to(few_digits))
+        direction = newton_schulz(full_tensor(ahead).to(few_digits))
         scale = math.sqrt(max(1.0, p.shape[0] / p.shape[1]))
         p.mul_(1 - group["lr"] * group["weight_decay"])
-        p.add_(sliced_like(direction.to(p.dtype), p), alpha=-group["lr"] * scale)
+        p.add_(shard_like(direction.to(p.dtype), p), alpha=-group["lr"] * scale)

@@ -53,7 +53,7 @@ def hidden_matrices(model: nn.Module) -> list[Tensor]:
     ]
 
 
-class Together(torch.optim.Optimizer):
+class CombinedOptimizer(torch.optim.Optimizer):
     """Several optimisers that act as one: same steps, one list of groups, one state.
 
     Args:
@@ -99,7 +99,7 @@ def parts_of(optimizer: torch.optim.Optimizer) -> tuple[torch.optim.Optimizer, .
 
     Book: chapter "Pretraining".
     """
-    return optimizer.parts if isinstance(optimizer, Together) else (optimizer,)
+    return optimizer.parts if isinstance(optimizer, CombinedOptimizer) else (optimizer,)
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -130,7 +130,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         optimizers.append(adamw)
     if not optimizers:
         raise ValueError(f"{type(model).__name__} has 0 trainable parameters, needs 1 or more")
-    optimizer = optimizers[0] if len(optimizers) == 1 else Together(optimizers)
+    optimizer = optimizers[0] if len(optimizers) == 1 else CombinedOptimizer(optimizers)
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
     return optimizer

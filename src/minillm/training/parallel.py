@@ -43,7 +43,7 @@ class Parallel:
         """What to call instead of the model; before the optimiser is made."""
         return model
 
-    def pausing(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:  # noqa: ARG002
+    def no_sync(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:  # noqa: ARG002
         """Within the block the ranks add up no gradients, unless it is the last part of a batch."""
         return nullcontext()
 
@@ -62,14 +62,18 @@ class Parallel:
     def wait(self) -> None:
         """Go on only when all ranks have come here."""
 
-    def share(self, batch: Batch) -> Batch:
+    def share(self, batch: Batch, *, idle: bool = False) -> Batch:
         """This rank's rows of a batch: every world_size-th, and equally many on each rank.
 
-        Where a row is lacking the rank's first one stands in, without targets. It adds nothing to
-        loss and gradient, but all ranks do the same number of passes and none waits for ever.
+        Where a row is lacking another one stands in, without targets. It adds nothing to loss and
+        gradient, but all ranks do the same number of passes and none waits for ever.
+
+        Args:
+            batch: the whole batch, the same on every rank.
+            idle: whether a rank may be without a row of its own.
 
         Raises:
-            ValueError: If there are fewer rows than ranks.
+            ValueError: If there are fewer rows than ranks, and none may be idle.
 
         Example:
             >>> batch = Batch(torch.tensor([[1], [2], [3]]), torch.tensor([[4], [5], [6]]))
@@ -77,7 +81,7 @@ class Parallel:
             >>> mine.inputs.tolist(), mine.targets.tolist()
             ([[2], [2]], [[5], [-100]])
         """
-        if len(batch) < self.world_size:
+        if len(batch) < self.world_size and not idle:
             raise ValueError(
                 f"a batch of {len(batch)} has no row for each of world_size={self.world_size} ranks"
             )
@@ -86,14 +90,14 @@ class Parallel:
         rows = torch.arange(self.rank, len(batch), self.world_size)
         own = len(rows)
         lacking = -(-len(batch) // self.world_size) - own  # 0 or 1
-        rows = torch.cat((rows, rows[:lacking]))
+        rows = torch.cat((rows, rows.new_zeros(lacking)))
         targets = batch.targets[rows]
         targets[own:] = IGNORE
         mask = None if batch.mask is None else batch.mask[rows]
         return Batch(batch.inputs[rows], targets, mask)
 
 
-def whole(x: Tensor) -> Tensor:
+def full_tensor(x: Tensor) -> Tensor:
     """All of a tensor of which this process may hold a slice only; every rank has to ask.
 
     Book: chapter "Pretraining".
@@ -102,7 +106,7 @@ def whole(x: Tensor) -> Tensor:
     return x if gather is None else gather()
 
 
-def sliced_like(x: Tensor, other: Tensor) -> Tensor:
+def shard_like(x: Tensor, other: Tensor) -> Tensor:
     """This process's slice of a whole tensor, cut as another one of the same shape is.
 
     What is not of that shape (a count of steps) or already cut is returned as it is.

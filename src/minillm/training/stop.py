@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from minillm.training.history import Record
+from minillm.training.history import History, Record
 
 
 class StopTraining(Exception):  # noqa: N818 - a wish, not an error
@@ -15,6 +15,12 @@ class StopTraining(Exception):  # noqa: N818 - a wish, not an error
 
     Book: chapter "Pretraining".
     """
+
+
+def is_over(callback: object, history: History) -> bool:
+    """Whether a callback had ended the run of this history; most never end one."""
+    ended: Callable[[History], bool] | None = getattr(callback, "is_over", None)
+    return ended is not None and ended(history)
 
 
 def wish_to_stop(callbacks: Iterable[Callable[[Any, Record], None]], by: Any, at: Record) -> bool:

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from minillm.data.batch import Batch
+from minillm.data.batch import Batch, BatchSource, read_once
 from minillm.nn.eval_mode import eval_mode
 from minillm.training.checkpoint.file import Trained, newest_checkpoint, rng_states, set_rng_states
 from minillm.training.checkpoint.state import describe, load_run, read_description, save_run
@@ -27,18 +27,11 @@ from minillm.training.ema import WeightAverage
 from minillm.training.history import History, Record
 from minillm.training.objectives import count_targets, lm_loss
 from minillm.training.optim import make_optimizer
-from minillm.training.parallel import Parallel, whole
+from minillm.training.parallel import Parallel, full_tensor
 from minillm.training.schedules import learning_rate_factor
-from minillm.training.stop import wish_to_stop
+from minillm.training.stop import is_over, wish_to_stop
 
 Loss = Callable[[nn.Module, Batch], tuple[Tensor, int]]
-
-
-class BatchSource(Protocol):
-    """Data for training: the batch of a step depends on nothing but the step."""
-
-    def batch(self, step: int, size: int, /) -> Batch:
-        """Return `size` sequences, the same ones whenever asked for this step."""
 
 
 class Trainer:
@@ -98,11 +91,15 @@ class Trainer:
     def fit(self, steps: int | None = None) -> History:
         """Do the next `steps` updates, or all that are left, unless a callback stops the run.
 
+        A run that a callback had ended before it was resumed does none.
+
         Raises:
             FloatingPointError: If loss or gradient is not a finite number; the model keeps the
                 parameters it had before that update.
         """
         left = self.config.steps - self.step
+        if any(is_over(callback, self.history) for callback in self.callbacks):
+            return self.history
         for _ in range(left if steps is None else min(steps, left)):
             wish = wish_to_stop(self.callbacks, self, self.train_step())
             # A rank that stopped alone would leave the others waiting for its gradients.
@@ -136,6 +133,8 @@ class Trainer:
     def evaluate(self) -> float:
         """Mean loss per target over the validation batches, without dropout, in nats.
 
+        No row counts twice: of fewer rows than `eval_batches` want, each is read once.
+
         With `ema_decay` it is the loss of the averaged weights.
 
         Raises:
@@ -145,8 +144,9 @@ class Trainer:
             raise ValueError("cannot evaluate: val_data is None")
         total, count = 0.0, 0
         with eval_mode(self.model), self.averaged():
-            for i in range(self.config.eval_batches):
-                batch = self._own(self.val_data.batch(i, self.config.batch_size))
+            size, most = self.config.batch_size, self.config.eval_batches
+            for rows in read_once(self.val_data, size=size, most=most):
+                batch = self.parallel.share(rows, idle=True).to(self.device)
                 with self._autocast():
                     loss_sum, n = self.loss(self._forward, batch)
                 total, count = total + loss_sum.item(), count + n
@@ -205,7 +205,7 @@ class Trainer:
         micros = own.split(self.config.micro_batch_size or self.config.batch_size)
         loss, counted = torch.zeros((), device=self.device), 0
         for micro in micros:
-            with self.parallel.pausing(self._wrapped, last=micro is micros[-1]):
+            with self.parallel.no_sync(self._wrapped, last=micro is micros[-1]):
                 with self._autocast():
                     loss_sum, count = self.loss(self._forward, micro)
                 (loss_sum * ranks / total).backward()  # the ranks' gradients will be averaged
@@ -216,7 +216,7 @@ class Trainer:
 
     def _clip_gradients(self) -> float:
         longest = math.inf if self.config.clip_norm is None else self.config.clip_norm
-        return whole(nn.utils.clip_grad_norm_(self.model.parameters(), longest)).item()
+        return full_tensor(nn.utils.clip_grad_norm_(self.model.parameters(), longest)).item()
 
     def _require_finite(self, loss: float, norm: float) -> None:
         if not (math.isfinite(loss) and math.isfinite(norm)):

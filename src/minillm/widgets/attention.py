@@ -39,6 +39,8 @@ def _check(text: str, tokens: Sequence[str], maps: Maps) -> None:
         if weights.shape != (size, size):
             shape = " x ".join(map(str, weights.shape))
             raise ValueError(f"{text!r} has {size} tokens, but head {layer}.{head} is {shape}")
+        if not np.isfinite(weights).all():
+            raise ValueError(f"head {layer}.{head} of {text!r} has weights that are not finite")
         sums = weights.sum(-1)
         worst = int(np.abs(sums - 1).argmax())
         if abs(sums[worst] - 1) > 0.02:
@@ -122,6 +124,8 @@ class AttentionExplorer(Explorable):
                 f"score {name!r} covers {len(self._heads) - len(missing)} heads of "
                 f"{len(self._heads)}; {missing[0]} is missing"
             )
+        if bad := [head for head in self._heads if not np.isfinite(float(values[head]))]:
+            raise ValueError(f"score {name!r} of head {bad[0]} is {values[bad[0]]}, no number")
         return [round(float(values[head]), 5) for head in self._heads]
 
     def weights(self, sentence: str, head: Head) -> NDArray[np.float64]:

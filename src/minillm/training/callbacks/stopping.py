@@ -5,7 +5,7 @@ Book: chapter "Pretraining".
 
 from __future__ import annotations
 
-from minillm.training.history import Record
+from minillm.training.history import History, Record
 from minillm.training.stop import StopTraining
 from minillm.training.trainer import Trainer
 
@@ -14,7 +14,7 @@ class EarlyStopping:
     """End a run whose validation loss has not fallen for some evaluations.
 
     The decision is made from the trainer's history, so a run that was resumed stops where it
-    would have stopped.
+    would have stopped, and one that was ended stays so unless it is given more patience.
 
     Args:
         patience: evaluations in a row without a new best that are allowed; one more ends the run.
@@ -38,14 +38,21 @@ class EarlyStopping:
         Raises:
             StopTraining: If they are more than `patience`.
         """
-        if record.val_loss is None:
-            return
-        best, waited = float("inf"), 0
-        for loss in trainer.history.column("val_loss"):
-            better = loss < best - self.min_delta
-            best, waited = (loss, 0) if better else (best, waited + 1)
-        if waited > self.patience:
+        best, waited = self._waited(trainer.history)
+        if record.val_loss is not None and waited > self.patience:
             raise StopTraining(
                 f"step {record.step}: the validation loss has not fallen below {best:.4f} for "
                 f"{waited} evaluations"
             )
+
+    def is_over(self, history: History) -> bool:
+        """Whether a run with this history was ended; asked before a resumed one goes on."""
+        return self._waited(history)[1] > self.patience
+
+    def _waited(self, history: History) -> tuple[float, int]:
+        """The best validation loss, and the evaluations since."""
+        best, waited = float("inf"), 0
+        for loss in history.column("val_loss"):
+            better = loss < best - self.min_delta
+            best, waited = (loss, 0) if better else (best, waited + 1)
+        return best, waited

@@ -133,7 +133,8 @@ def require_same(kind: str, saved: dict[str, Any] | None, config: Any) -> None:
 
     Book: chapter "Pretraining".
     """
-    theirs, ours = saved or {}, plain_config(config) or {}
+    theirs = saved or {}
+    ours = config if isinstance(config, dict) else plain_config(config) or {}
     for key in [*ours, *theirs]:
         if theirs.get(key) != ours.get(key):
             raise ValueError(

@@ -24,7 +24,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 
 from minillm.files import sync_folder
 from minillm.training.checkpoint.file import PLAIN, Trained, remove_checkpoint, save_checkpoint
-from minillm.training.optim import Together, parts_of
+from minillm.training.optim import CombinedOptimizer, parts_of
 from minillm.training.parallel import Parallel
 
 
@@ -82,7 +82,7 @@ def load_shards(trained: Trained, path: Path) -> None:
         model_state_dict=content["model"],
         optim_state_dict=content["optimizer"],
     )
-    if isinstance(trained.optimizer, Together):
+    if isinstance(trained.optimizer, CombinedOptimizer):
         trained.optimizer.collect_groups()
 
 

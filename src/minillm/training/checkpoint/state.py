@@ -1,7 +1,7 @@
 """How a run gets to disk and back: as one safe file, or as a folder.
 
-A process that has the whole model writes one file (see `checkpoint`). Where every process has only
-a slice, each writes its own into a folder (see `shards`). Either is read by one process or many.
+A process that has the whole model writes one file (see `file`). Where every process has only
+a slice, each writes its own into a folder (see `folder`). Either is read by one process or many.
 Chapter "Pretraining".
 """
 
@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from minillm.training.checkpoint.file import (
@@ -25,7 +26,7 @@ from minillm.training.checkpoint.file import (
 from minillm.training.config import TrainConfig
 from minillm.training.history import History
 from minillm.training.optim import parts_of
-from minillm.training.parallel import Parallel, sliced_like
+from minillm.training.parallel import Parallel, shard_like
 
 
 def describe(
@@ -50,13 +51,23 @@ def read_description(path: Path, model: nn.Module, config: TrainConfig) -> dict[
 
     Raises:
         FileNotFoundError: If there is no checkpoint.
-        ValueError: If it is damaged, or one of the configs differs (names the field).
+        ValueError: If it is damaged, or one of the configs differs in what decided the updates
+            so far (names the field).
 
     Book: chapter "Pretraining".
     """
     content = load_checkpoint(path / PLAIN if path.is_dir() else path)
     require_same("model", content["model_config"], getattr(model, "config", None))
-    require_same("training", content["train_config"], config)
+    saved, step = content["train_config"], content["step"]
+    try:
+        before = TrainConfig(**saved | {"betas": tuple(saved["betas"])})
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} holds a damaged training config: {error}") from error
+    theirs, ours = before.decided(step), config.decided(step)
+    if theirs.keys() != ours.keys():  # one of two "stable" runs would be on its fall by now
+        theirs, ours = asdict(before), asdict(config)
+        theirs, ours = {"steps": theirs["steps"]}, {"steps": ours["steps"]}
+    require_same("training", theirs, ours)
     return content
 
 
@@ -102,14 +113,26 @@ def load_run(content: dict[str, Any], trained: Trained, path: Path) -> None:
         load_shards(trained, path)
         return
     own = trained.model.state_dict()
-    weights = {k: sliced_like(v, own[k]) if k in own else v for k, v in content["model"].items()}
+    weights = {k: shard_like(v, own[k]) if k in own else v for k, v in content["model"].items()}
     try:
         trained.model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit this model: {error}") from error
-    trained.optimizer.load_state_dict(content["optimizer"])
+    load_optimizer(trained.optimizer, content["optimizer"])
     for part in parts_of(trained.optimizer):
         for p, memory in part.state.items():
-            memory.update({name: sliced_like(value, p) for name, value in memory.items()})
+            memory.update({name: shard_like(value, p) for name, value in memory.items()})
     for name, weight in trained.averages.items():
-        weight.copy_(sliced_like(content["average"][name], weight))
+        weight.copy_(shard_like(content["average"][name], weight))
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimiser's memory and rates, but keep how it is computed on this device.
+
+    A group also holds switches such as "fused", which another device may not know.
+    """
+    switches = ("fused", "foreach", "capturable")
+    own = [{k: group[k] for k in switches if k in group} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, kept in zip(optimizer.param_groups, own, strict=True):
+        group.update(kept)
