@@ -111,7 +111,7 @@ def file_texts(paths: Sequence[str | Path], *, share: float) -> Texts:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file.
+    """The text of a UTF-8 file, without the byte order mark that some editors put before it.
 
     Raises:
         ValueError: If it is not UTF-8 (names the byte) or empty.
@@ -120,7 +120,7 @@ def read_text(path: str | Path) -> str:
     Book: chapter "From text to tokens".
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8")
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: byte {error.start} is invalid") from None
     if not text.strip():

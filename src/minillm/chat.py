@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from .tokenizer import BPETokenizer
 
@@ -77,7 +77,8 @@ class ChatTemplate:
             add_generation_prompt: end with the words that make the model answer.
 
         Raises:
-            ValueError: If there is no message, or one lacks its role or content.
+            ValueError: If there is no message, or one is anything but a role and a content, both
+                texts: pictures, calls of tools and the like have no place in this template.
         """
         turns = self._turns(messages)
         text = "".join(f"{TURN_START}{turn}{TURN_END}\n" for turn in turns)
@@ -95,8 +96,7 @@ class ChatTemplate:
         What a user types stays text, so that typing '<|im_end|>' cannot end the turn.
 
         Raises:
-            ValueError: If the tokenizer lacks the marks, there is no message, or one lacks its
-                role or content.
+            ValueError: If the tokenizer lacks the marks, or the messages are not as `render` wants.
         """
         if missing := [mark for mark in (TURN_START, TURN_END) if mark not in tokenizer.special]:
             raise ValueError(f"the tokenizer has no {missing}, only {sorted(tokenizer.special)}")
@@ -111,9 +111,20 @@ class ChatTemplate:
         if not messages:
             raise ValueError("a conversation needs at least one message")
         for number, message in enumerate(messages):
-            if not {"role", "content"} <= message.keys():
-                raise ValueError(f"message {number} has keys {sorted(message)}, not role, content")
+            _check(number, message)
         turns = [f"{message['role']}\n{message['content']}" for message in messages]
         if self.default_system is not None and messages[0]["role"] != "system":
             turns.insert(0, f"system\n{self.default_system}")
         return turns
+
+
+def _check(number: int, message: Any) -> None:
+    """Refuse what is not a role and a content; a template in Jinja would leave it out unseen."""
+    if not isinstance(message, Mapping):
+        raise ValueError(f"message {number} is {message!r}, not a role and a content")
+    if message.keys() != {"role", "content"}:
+        given = sorted(map(str, message))
+        raise ValueError(f"message {number} has keys {given}, not role, content")
+    for key, value in message.items():
+        if not isinstance(value, str):
+            raise ValueError(f"message {number}: {key} is {value!r}, not a text")

@@ -17,14 +17,15 @@ def read_json(path: str | Path, kind: str, **fields: type) -> dict[str, Any]:
     Args:
         path: the file.
         kind: what must stand under the key "type".
-        fields: the other keys that must be there, each with the type of its value.
+        fields: the other keys that must be there, each with the type of its value; a list must be
+            one of texts.
 
     Raises:
         ValueError: If the file is not JSON, is of another kind, or a field is missing or wrong.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # invalid JSON and invalid UTF-8
+        data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # invalid JSON or UTF-8, or nested too deeply
         raise ValueError(f"{path} is not a JSON file: {error}") from None
     found = data.get("type") if isinstance(data, dict) else type(data).__name__
     if found != kind:
@@ -32,6 +33,8 @@ def read_json(path: str | Path, kind: str, **fields: type) -> dict[str, Any]:
     for name, wanted in fields.items():
         if not isinstance(data.get(name), wanted):
             raise ValueError(f"{path}: {name!r} must be a {wanted.__name__}")
+        if wanted is list and (odd := [one for one in data[name] if not isinstance(one, str)]):
+            raise ValueError(f"{path}: {name!r} must hold texts, not {odd[0]!r}")
     return dict(data)
 
 

@@ -82,7 +82,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ValueError: If the file holds anything else.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(values, dict):
