@@ -33,14 +33,8 @@ from .weights.convert import Table, convert
 from .weights.families import bart_table, bert_table, gpt2_table, llama_gguf_table, llama_table
 from .weights.folder import PICKLES, folder_tensors
 from .weights.gguf import GGUF
-from .weights.settings import (
-    Settings,
-    bart_config,
-    bert_config,
-    gguf_config,
-    gpt2_config,
-    llama_config,
-)
+from .weights.lookups import Settings
+from .weights.settings import bart_config, bert_config, gguf_config, gpt2_config, llama_config
 from .weights.vocabulary import read_json, tokenizer_from_folder, tokenizer_from_gguf
 from .wordpiece import WordPieceTokenizer
 

@@ -10,83 +10,9 @@ Book: chapter "A GPT, and the real thing".
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from typing import Any
+from minillm.config import ModelConfig
 
-from minillm.config import FFN, ModelConfig
-
-from .harmless import harmless
-
-LARGEST = 1 << 40  # of a size; far above any real one, far below what an integer of torch holds
-ACTIVATIONS: dict[str, FFN] = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-}
-
-
-class Settings:
-    """Look-ups in a file's settings that say clearly what is missing or wrong.
-
-    Args:
-        values: the settings by name.
-        where: the name of the file, for messages.
-    """
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self.values, self.where, self.asked = values, where, set[str]()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """A setting as it stands; asking for it makes it known."""
-        self.asked.add(name)
-        return self.values.get(name, default)
-
-    def size(self, name: str, default: int | None = None) -> int:
-        """A positive whole number; `default` stands in for a missing one or null."""
-        value = self.get(name)
-        value = default if value is None else value
-        if type(value) is not int or not 1 <= value <= LARGEST:
-            raise ValueError(f"{self.where}: {name} is {value!r}, not a positive whole number")
-        return value
-
-    def real(self, name: str, default: float | None = None) -> float:
-        """A positive, finite number."""
-        value = self.get(name, default)
-        if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
-            raise ValueError(f"{self.where}: {name} is {value!r}, not a positive number")
-        return float(value)
-
-    def flag(self, name: str, default: bool) -> bool:
-        """True or False."""
-        value = self.get(name, default)
-        if type(value) is not bool:
-            raise ValueError(f"{self.where}: {name} is {value!r}, not true or false")
-        return value
-
-    def demand(self, name: str, *allowed: Any) -> None:
-        """Refuse any value but the allowed ones; the first of them is the default."""
-        value = self.get(name, allowed[0])
-        if value not in allowed:
-            raise ValueError(f"{self.where}: {name} is {value!r}, only {allowed} is supported")
-
-    def refuse_the_rest(self, family: str) -> None:
-        """Refuse what has a value, was not asked for and is not known to change nothing."""
-        for name, value in self.values.items():
-            if name in self.asked or value in NOTHING or harmless(family, name):
-                continue
-            raise ValueError(
-                f"{self.where}: {name} is {value!r}, which we do not know: it may change the model"
-            )
-
-    def activation(self, name: str, default: str) -> FFN:
-        """Our name of an activation function."""
-        self.demand(name, default, *ACTIVATIONS)
-        return ACTIVATIONS[self.get(name, default)]
-
-
-NOTHING: tuple[Any, ...] = (None, False, [], {}, "")  # 0 == False is nothing, too
+from .lookups import Settings
 
 
 def gpt2_config(settings: Settings) -> ModelConfig:
@@ -125,6 +51,9 @@ def llama_config(settings: Settings) -> ModelConfig:
     Book: chapter "A GPT, and the real thing".
     """
     settings.demand("hidden_act", "silu", "swish")
+    settings.demand("attention_bias", False)
+    settings.demand("mlp_bias", False)
+    rope_theta = _rope_theta(settings)
     heads = settings.size("num_attention_heads")
     config = ModelConfig(
         vocab_size=settings.size("vocab_size"),
@@ -138,7 +67,7 @@ def llama_config(settings: Settings) -> ModelConfig:
         norm_eps=settings.real("rms_norm_eps", 1e-6),
         ffn="swiglu",
         position="rope",
-        rope_theta=_rope_theta(settings),
+        rope_theta=rope_theta,
         bias=False,
         tie_embeddings=settings.flag("tie_word_embeddings", False),
     )
@@ -254,8 +183,9 @@ def gguf_config(settings: Settings, *, tied: bool) -> ModelConfig:
     settings.demand("general.type", "model")
     settings.demand("split.count", None, 0, 1)
     settings.demand("llama.rope.scaling.type", None, "none", "linear")
-    for factor in ("scaling.factor", "scaling.attn_factor", "scale_linear"):  # without a type, too
-        settings.demand(f"llama.rope.{factor}", None, 0, 1)  # both mean: as they are
+    settings.demand("llama.rope.scaling.factor", None, 0, 1)  # counts without a type, too
+    settings.demand("llama.rope.scale_linear", None, 0, 1)  # its name in old files
+    settings.demand("llama.rope.scaling.attn_factor", None, 1)
     settings.demand("llama.attention.causal", True)
     settings.demand("llama.expert_count", None, 0)
     heads = settings.size("llama.attention.head_count")
