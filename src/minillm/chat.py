@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from .tokenizer import BPETokenizer
+from .tokenizer.published import encode_part
 
 TURN_START, TURN_END = "<|im_start|>", "<|im_end|>"
 _DEFAULT_SYSTEM = (
@@ -103,8 +104,9 @@ class ChatTemplate:
         start, end = (tokenizer.special[mark] for mark in (TURN_START, TURN_END))
         ids: list[int] = []
         for turn in self._turns(messages):
-            ids += [start, *tokenizer.encode(turn), end, *tokenizer.encode("\n")]
-        return ids + ([start, *tokenizer.encode("assistant\n")] if add_generation_prompt else [])
+            ids += [start, *encode_part(tokenizer, turn), end, *encode_part(tokenizer, "\n")]
+        opening = [start, *encode_part(tokenizer, "assistant\n")]
+        return ids + (opening if add_generation_prompt else [])
 
     def _turns(self, messages: Sequence[Mapping[str, str]]) -> list[str]:
         """Role, line break and words of each turn."""

@@ -331,7 +331,9 @@ def test_tied_weights_under_the_name_that_the_library_kept(tmp_path, make):
         assert torch.equal(tensor, expected[name]), name
 
 
-@pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "["])
+@pytest.mark.parametrize(
+    "index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "["]
+)
 def test_a_whole_file_counts_before_an_index(tmp_path, index):
     theirs = saved(gpt2(), tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text(index)

@@ -32,7 +32,7 @@ _INSIDE = re.compile(rf"{_ESCAPE}|[^\\\[]")
 
 
 def translate(pattern: str) -> str:
-    r"""The pattern for rewritten text: \p{L} becomes the ASCII letters and their stand-in, and so on.
+    r"""The pattern for rewritten text: \p{L} becomes ASCII letters and their stand-in, and so on.
 
     Raises:
         ValueError: If a part of the pattern could mean something else there.

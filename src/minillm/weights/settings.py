@@ -100,7 +100,9 @@ def _rope_theta(settings: Settings) -> float:
         place.demand("factor", None, 1.0)
         place.refuse_the_rest("llama")
     if len(thetas) > 1:
-        raise ValueError(f"{settings.where}: rope_theta is {' and '.join(map(str, sorted(thetas)))}")
+        raise ValueError(
+            f"{settings.where}: rope_theta is {' and '.join(map(str, sorted(thetas)))}"
+        )
     return thetas.pop() if thetas else 10_000.0
 
 
