@@ -1,7 +1,7 @@
 """Tokens that are looked for in a text before it is cut into words.
 
 A published tokenizer may have words added to what it has learnt, such as '<tool>' or the marks of
-turns. They are found first, the leftmost and there the longest, and what lies between them is read as
+turns. They are found first, the leftmost and there the longest; what lies between them is read as
 usual. Left out on purpose: tokens that only count as whole words ("single_word").
 
 Source: https://github.com/huggingface/tokenizers, added_vocabulary.rs.

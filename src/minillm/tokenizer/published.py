@@ -1,9 +1,9 @@
 """Byte-level BPE with the habits that published tokenizers have beside their merges.
 
 The same vocabulary and merges give other ids if the file also asks for a normal form of Unicode,
-for a space before each text, for a token at the beginning, or has words added. `Habits` says which of
-these a tokenizer has. Left out on purpose: everything else that the format knows; such files are
-refused by name where they are read.
+for a space before each text, for a token at the beginning, or has words added. `Habits` says
+which of these a tokenizer has. Left out on purpose: everything else that the format knows; such
+files are refused by name where they are read.
 
 Book: chapter "A GPT, and the real thing".
 """
@@ -127,9 +127,7 @@ class PublishedBPE(BPETokenizer):
         Raises:
             ValueError: Always.
         """
-        raise ValueError(
-            f"{path}: the tokenizer has {self.habits}, for which our file has no place"
-        )
+        raise ValueError(f"{path}: our file has no place for {self.habits}")
 
     def _encode(self, text: str) -> list[int]:
         spaced = self.habits.prefix_space and not text.startswith(" ")

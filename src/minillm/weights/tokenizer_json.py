@@ -1,8 +1,8 @@
 """What a tokenizer.json asks for, and a refusal by name of all that we do not have.
 
 The format describes a pipeline: normaliser, pre-tokeniser, model, post-processor, decoder, and
-added tokens. Every key is one that we follow, one that changes no id, or the reason why a model is loaded
-without its tokenizer. Left out on purpose: Unigram and byte fallback (SentencePiece), other
+added tokens. Every key is one that we follow, one that changes no id, or the reason why a model is
+loaded without its tokenizer. Left out on purpose: Unigram and byte fallback (SentencePiece), other
 splitters than those of GPT-2 and SmolLM2, most normalisers.
 
 Source: https://github.com/huggingface/tokenizers.
