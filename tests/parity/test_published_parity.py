@@ -15,9 +15,9 @@ from minillm.weights.vocabulary import tokenizer_from_folder, tokenizer_from_ggu
 from tests.parity.test_tokenizer_parity import fuzz
 
 TEXT = (
-    "walking wandering spring the cat of 1984 and the other cats, 1985; naïve café Zürich the tool of tools "
-    * 3
-)
+    "walking wandering spring the cat of 1984 and the other cats, 1985; naïve café "
+    "Zürich the tool of tools "
+) * 3
 LEARNT = BPETokenizer.train(TEXT, 300)
 assert len(LEARNT.tokens) == 300
 MERGES = [f"{to_printable(a)} {to_printable(b)}" for a, b in LEARNT.merges]
