@@ -45,7 +45,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ValueError: If the file holds anything else.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(values, dict):
@@ -54,7 +54,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file.
+    """The text of a UTF-8 file, without the byte order mark that some editors put before it.
 
     Raises:
         ValueError: If it is not UTF-8 (names the byte) or empty.
@@ -63,7 +63,7 @@ def read_text(path: str | Path) -> str:
     Book: chapter "From text to tokens".
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8")
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: byte {error.start} is invalid") from None
     if not text.strip():

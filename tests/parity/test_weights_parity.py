@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+import safetensors.torch
 import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -313,3 +314,47 @@ def test_a_vocabulary_that_is_larger_than_the_model(tmp_path):
         load(tmp_path)
     (tmp_path / "vocab.txt").write_text("\n".join([*marks, *words[1:]]))
     assert load(tmp_path).tokenizer.vocab_size == 97
+
+
+@pytest.mark.parametrize("make", [gpt2, bart, lambda: llama(tie_word_embeddings=True)], ids=str)
+def test_tied_weights_under_the_name_that_the_library_kept(tmp_path, make):
+    """`safetensors` keeps one name of a shared matrix, by the alphabet and not by its owner."""
+    theirs = saved(make(), tmp_path)
+    expected = load(tmp_path).model.state_dict()
+    path = tmp_path / "model.safetensors"
+    before = set(read_safetensors(path))
+    safetensors.torch.save_model(theirs, str(path))
+    assert set(read_safetensors(path)) != before
+    for name, tensor in load(tmp_path).model.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+@pytest.mark.parametrize(
+    "index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "["]
+)
+def test_a_whole_file_counts_before_an_index(tmp_path, index):
+    theirs = saved(gpt2(), tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with torch.no_grad():
+        torch.testing.assert_close(load(tmp_path).model(TOKENS), theirs(TOKENS).logits)
+
+
+@pytest.mark.parametrize(
+    ("config", "generation", "stop"),
+    [
+        (2, None, (2,)),
+        ([2, 3], None, (2, 3)),
+        (2, {"eos_token_id": [2, 284]}, (2, 284)),
+        (None, {"eos_token_id": 7}, (7,)),
+        (2, {"eos_token_id": None}, (2,)),
+        (None, {}, ()),
+    ],
+)
+def test_every_id_that_ends_a_text(tmp_path, config, generation, stop):
+    saved(gpt2(eos_token_id=None, bos_token_id=None), tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text()) | {"eos_token_id": config}
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    (tmp_path / "generation_config.json").unlink(missing_ok=True)
+    if generation is not None:
+        (tmp_path / "generation_config.json").write_text(json.dumps(generation))
+    assert load(tmp_path).stop == stop

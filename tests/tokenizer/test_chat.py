@@ -62,11 +62,31 @@ def test_a_user_cannot_write_a_mark(tokenizer):
 
 @pytest.mark.parametrize(
     ("messages", "message"),
-    [([], "at least one"), ([{"role": "user"}], r"message 0 has keys \['role'\]")],
+    [
+        ([], "at least one"),
+        ([{"role": "user"}], r"message 0 has keys \['role'\]"),
+        (["hi"], "message 0 is 'hi', not a role and a content"),
+        ("hi", "message 0 is 'h', not a role"),
+        ([{"role": "user", "content": 5}], "message 0: content is 5, not a text"),
+        ([{"role": None, "content": "a"}], "message 0: role is None, not a text"),
+        ([{"role": "user", "content": None}], "content is None, not a text"),
+        ([{"role": "user", "content": b"hi"}], "content is b'hi', not a text"),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+            r"content is \[\{'type': 'text', 'text': 'hi'\}\], not a text",
+        ),
+        (
+            [CONVERSATIONS[0][0], {"role": "assistant", "content": "", "tool_calls": []}],
+            r"message 1 has keys \['content', 'role', 'tool_calls'\], not role, content",
+        ),
+        ([{"role": "user", "content": "a", 3: "b"}], r"message 0 has keys \['3', 'content'"),
+    ],
 )
-def test_bad_conversations(messages, message):
+def test_bad_conversations(tokenizer, messages, message):
     with pytest.raises(ValueError, match=message):
         ChatTemplate().render(messages)
+    with pytest.raises(ValueError, match=message):
+        ChatTemplate().encode(tokenizer, messages)
 
 
 def test_a_tokenizer_without_the_marks_is_refused():

@@ -120,6 +120,41 @@ def test_a_pattern_must_be_valid_and_cover_the_text():
         Splitter("(")
 
 
+@pytest.mark.parametrize(
+    ("special", "message"),
+    [
+        ([""], "special token '' is not a text of at least one character"),
+        (["<s>", "<s>"], "special token '<s>' is given twice"),
+        (["Ġthe"], "special token 'Ġthe' is how files write the token b' the'"),
+        (["the"], "special token 'the' is how files write the token b'the'"),
+        (["a"], "special token 'a' is how files write the token b'a'"),
+        (["Ã"], r"special token 'Ã' is how files write the token b'\\xc3'"),
+    ],
+)
+def test_special_tokens_that_would_be_mixed_up_are_refused(special, message):
+    with pytest.raises(ValueError, match=message):
+        BPETokenizer.train("the other the the other", 300, special=special)
+
+
+def test_a_published_vocabulary_with_a_special_token_twice_is_refused():
+    with pytest.raises(ValueError, match="special token '<s>' is given twice"):
+        BPETokenizer.from_vocab(["a", "<s>", "<s>"], [], special=["<s>"])
+
+
+@given(st.lists(st.text("<|>Ġthe Ã©é\n", max_size=4), max_size=3))
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_taken_as_special_comes_back_from_its_file(tmp_path_factory, special):
+    try:
+        tokenizer = BPETokenizer.train("the the the é é", 263 + len(special), special=special)
+    except ValueError:
+        return
+    path = tmp_path_factory.mktemp("special") / "tokenizer.json"
+    tokenizer.save(path)
+    loaded = BPETokenizer.load(path)
+    assert (loaded.tokens, loaded.special) == (tokenizer.tokens, tokenizer.special)
+    assert loaded.merges == tokenizer.merges
+
+
 @given(st.text("thecasmon '", max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_steps_end_where_encode_does(word):

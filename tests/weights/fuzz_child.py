@@ -62,7 +62,7 @@ def folder(path: Path) -> Path:
         "config.json": config,
         "model.safetensors.index.json": {"weight_map": shards},
         "tokenizer.json": tokenizer,
-        "tokenizer_config.json": {"chat_template": "{{ messages }}", "do_lower_case": True},
+        "tokenizer_config.json": {"chat_template": "{{ messages }}", "add_prefix_space": False},
         "vocab.json": tokenizer["model"]["vocab"],
     }.items():
         (path / name).write_text(json.dumps(values))

@@ -1,5 +1,7 @@
 """Transforms, and strictness in both directions."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -75,6 +77,19 @@ def test_what_is_zero_may_be_left_over():
 def test_an_absurd_number_of_layers_ends_at_once():
     with pytest.raises(ValueError, match="1000000000000 layers, the checkpoint 4 tensors"):
         convert(SOURCE, TABLE, n_layers=10**12)
+
+
+def test_a_tensor_under_any_one_of_its_names():
+    source = {name: t for name, t in SOURCE.items() if name != "model.a"}
+    table = replace(TABLE, copies={"head": "a", "tail": "a"})
+    for names in (["head"], ["model.tail"], ["head", "tail"]):
+        stored = source | {name: torch.arange(2.0) for name in names}
+        assert convert(stored, table, n_layers=2)["first"].tolist() == [0.0, 1.0]
+    differing = source | {"head": torch.arange(2.0), "tail": torch.zeros(2)}
+    with pytest.raises(ValueError, match="tail differs from head, but the config ties them"):
+        convert(differing, table, n_layers=2)
+    with pytest.raises(ValueError, match=r"^missing: a$"):
+        convert(source, table, n_layers=2)
 
 
 def test_many_names_are_shortened():

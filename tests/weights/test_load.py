@@ -25,6 +25,12 @@ TEMPLATE = (
     "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}"
     "{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+TYPES = {
+    int: gguf.GGUFValueType.UINT32,
+    float: gguf.GGUFValueType.FLOAT32,
+    bool: gguf.GGUFValueType.BOOL,
+    str: gguf.GGUFValueType.STRING,
+}
 NAMES = {
     "attention_norm": "attn_norm",
     "ffn_norm": "ffn_norm",
@@ -74,9 +80,12 @@ def write_gguf(path, model: CausalLM, *, kind: Kind = Kind.F32, tokens=None, **c
         "attention.head_count_kv": c.kv_heads,
         "vocab_size": c.vocab_size,
         "rope.dimension_count": c.head_dim,
-    } | changes
-    for key, value in values.items():
-        writer.add_uint32(f"llama.{key}", value)
+    }
+    ends = {key: changes.pop(key) for key in ("eot", "eom") if key in changes}
+    for end, token in ends.items():
+        writer.add_uint32(f"tokenizer.ggml.{end}_token_id", token)
+    for key, value in (values | changes).items():
+        writer.add_key_value(f"llama.{key}", value, TYPES[type(value)])
     writer.add_float32("llama.attention.layer_norm_rms_epsilon", c.norm_eps)
     writer.add_float32("llama.rope.freq_base", c.rope_theta)
     writer.add_tokenizer_model("gpt2")
@@ -119,6 +128,25 @@ def test_a_llama_through_gguf_is_the_same_model(tmp_path, ids, tied):
     assert loaded.chat_template.default_system is None
     assert (loaded.model.lm_head.weight is loaded.model.transformer.embedding.token.weight) is tied
     assert all(p.requires_grad for p in loaded.model.parameters()), "it can be trained on"
+
+
+def test_every_id_that_ends_an_answer(tmp_path, model):
+    assert load(write_gguf(tmp_path / "a.gguf", model, eot=257)).stop == (258, 257)
+    assert load(write_gguf(tmp_path / "a.gguf", model, eot=258, eom=9)).stop == (258, 9)
+
+
+def test_a_suffix_in_capitals(tmp_path, model, ids):
+    path = write_gguf(tmp_path / "MODEL.GGUF", model)
+    assert torch.equal(load(path).model(ids), model(ids))
+    (tmp_path / "MODEL.BIN").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"MODEL.BIN is a pickle"):
+        load(tmp_path / "MODEL.BIN")
+
+
+def test_a_folder_may_be_called_like_a_file(tmp_path):
+    (tmp_path / "a.gguf").mkdir()
+    with pytest.raises(ValueError, match=r"a.gguf holds no config.json"):
+        load(tmp_path / "a.gguf")
 
 
 def test_an_unknown_chat_template_is_left_out(tmp_path, model, monkeypatch, caplog):
@@ -247,7 +275,8 @@ def test_a_config_that_is_not_json(tmp_path, text):
 
 
 def test_an_index_without_file_names_is_named(tmp_path):
-    (folder(tmp_path) / "model.safetensors.index.json").write_text('{"weight_map": 3}')
+    (folder(tmp_path) / "model.safetensors").unlink()
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": 3}')
     with pytest.raises(ValueError, match=r"index.json has the weight_map 3, not file names"):
         load(tmp_path)
 
@@ -255,7 +284,8 @@ def test_an_index_without_file_names_is_named(tmp_path):
 def test_a_tensor_in_two_shards_is_refused(tmp_path):
     shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
     index = {"weight_map": {"a": shards[0], "b": shards[1]}}
-    (folder(tmp_path) / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder(tmp_path) / "model.safetensors").unlink()
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     for shard, name in zip(shards, "ab", strict=True):
         write_safetensors(tmp_path / shard, {name: torch.ones(1), "x": torch.ones(1)})
     with pytest.raises(ValueError, match=r"x is in model-00002.* and in another shard"):

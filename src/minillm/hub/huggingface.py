@@ -32,11 +32,13 @@ ENDPOINT = "https://huggingface.co"
 RECORD = "origin.json"  # written last: a folder with it is complete
 TEXTS = (
     "config.json",
+    "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "added_tokens.json",
     "chat_template.jinja",
 )
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"

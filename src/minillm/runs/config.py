@@ -152,7 +152,7 @@ def read_run_config(path: str | Path, *, changes: Iterable[str] = ()) -> RunConf
     Book: chapter "Pretraining".
     """
     try:
-        tables = tomllib.loads(Path(path).read_bytes().decode("utf-8"))
+        tables = tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except ValueError as error:  # invalid TOML and invalid UTF-8
         raise ValueError(f"{path} is not a TOML file: {error}") from None
     for text in changes:

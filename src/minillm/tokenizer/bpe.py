@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from minillm.tokenizer.alphabet import from_printable, to_printable
-from minillm.tokenizer.checks import check_ids, read_json
+from minillm.tokenizer.checks import check_ids, check_special, check_unique, read_json
 from minillm.tokenizer.learn import learn_merges
 from minillm.tokenizer.merge import apply_merges, rank_merges
 from minillm.tokenizer.split import GPT2_PATTERN, Splitter
@@ -40,8 +40,8 @@ class BPETokenizer:
     tokenizer leaves them out in the same way.
 
     Raises:
-        ValueError: If a special token is not at its id, or a merge takes or makes a token that is
-            not there.
+        ValueError: If a special token is not at its id, is empty or reads like another token, or a
+            merge takes or makes a token that is not there.
 
     Example:
         >>> tokenizer = BPETokenizer.train("low lower lowest", 260)
@@ -92,7 +92,8 @@ class BPETokenizer:
         run out of pairs; the vocabulary is then smaller than asked.
 
         Raises:
-            ValueError: If `vocab_size` has no room for the 256 bytes and the special tokens.
+            ValueError: If `vocab_size` has no room for the 256 bytes and the special tokens, or one
+                of these is empty, given twice or reads like a token learnt.
 
         Book: chapter "From text to tokens".
         """
@@ -101,6 +102,7 @@ class BPETokenizer:
             raise ValueError(
                 f"vocab_size={vocab_size} is below {least}: 256 bytes and {len(special)} special"
             )
+        check_unique(special)
         words = Counter(Splitter(pattern)(text))
         tokens, merges = learn_merges(words, vocab_size - len(special))
         names = {name: len(tokens) + i for i, name in enumerate(special)}
@@ -130,6 +132,7 @@ class BPETokenizer:
         Book: chapter "A GPT, and the real thing".
         """
         names = set(special)
+        check_unique([token for token in tokens if token in names])
         raw = [t.encode() if t in names else from_printable(t) for t in tokens]
         pairs = [merge.split(" ") for merge in merges]
         wrong = next((m for m, pair in zip(merges, pairs, strict=True) if len(pair) != 2), None)
@@ -236,4 +239,6 @@ def _index(tokens: Sequence[bytes], special: Mapping[str, int]) -> dict[bytes, i
         if not 0 <= i < len(tokens) or tokens[i] != name.encode():
             raise ValueError(f"special token {name!r} is not token {i} of {len(tokens)}")
     reserved = set(special.values())
-    return {token: i for i, token in enumerate(tokens) if i not in reserved}
+    ids = {token: i for i, token in enumerate(tokens) if i not in reserved}
+    check_special(special, ids)
+    return ids

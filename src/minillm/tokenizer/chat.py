@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from minillm.tokenizer import BPETokenizer
+from minillm.tokenizer.published import encode_part
 
 TURN_START, TURN_END = "<|im_start|>", "<|im_end|>"
 _DEFAULT_SYSTEM = (
@@ -77,7 +78,8 @@ class ChatTemplate:
             add_generation_prompt: end with the words that make the model answer.
 
         Raises:
-            ValueError: If there is no message, or one lacks its role or content.
+            ValueError: If there is no message, or one is anything but a role and a content, both
+                texts: pictures, calls of tools and the like have no place in this template.
         """
         turns = self._turns(messages)
         text = "".join(f"{TURN_START}{turn}{TURN_END}\n" for turn in turns)
@@ -95,25 +97,36 @@ class ChatTemplate:
         What a user types stays text, so that typing '<|im_end|>' cannot end the turn.
 
         Raises:
-            ValueError: If the tokenizer lacks the marks, there is no message, or one lacks its
-                role or content.
+            ValueError: If the tokenizer lacks the marks, or the messages are not as `render` wants.
         """
         if missing := [mark for mark in (TURN_START, TURN_END) if mark not in tokenizer.special]:
             raise ValueError(f"the tokenizer has no {missing}, only {sorted(tokenizer.special)}")
         start, end = (tokenizer.special[mark] for mark in (TURN_START, TURN_END))
         ids: list[int] = []
         for turn in self._turns(messages):
-            ids += [start, *tokenizer.encode(turn), end, *tokenizer.encode("\n")]
-        return ids + ([start, *tokenizer.encode("assistant\n")] if add_generation_prompt else [])
+            ids += [start, *encode_part(tokenizer, turn), end, *encode_part(tokenizer, "\n")]
+        opening = [start, *encode_part(tokenizer, "assistant\n")]
+        return ids + (opening if add_generation_prompt else [])
 
     def _turns(self, messages: Sequence[Mapping[str, str]]) -> list[str]:
         """Role, line break and words of each turn."""
         if not messages:
             raise ValueError("a conversation needs at least one message")
         for number, message in enumerate(messages):
-            if not {"role", "content"} <= message.keys():
-                raise ValueError(f"message {number} has keys {sorted(message)}, not role, content")
+            _check(number, message)
         turns = [f"{message['role']}\n{message['content']}" for message in messages]
         if self.default_system is not None and messages[0]["role"] != "system":
             turns.insert(0, f"system\n{self.default_system}")
         return turns
+
+
+def _check(number: int, message: Any) -> None:
+    """Refuse what is not a role and a content; a template in Jinja would leave it out unseen."""
+    if not isinstance(message, Mapping):
+        raise ValueError(f"message {number} is {message!r}, not a role and a content")
+    if message.keys() != {"role", "content"}:
+        given = sorted(map(str, message))
+        raise ValueError(f"message {number} has keys {given}, not role, content")
+    for key, value in message.items():
+        if not isinstance(value, str):
+            raise ValueError(f"message {number}: {key} is {value!r}, not a text")

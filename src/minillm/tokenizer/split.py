@@ -2,9 +2,10 @@ r"""Cut text into words before BPE, exactly as GPT-2 and SmolLM2 do.
 
 BPE never merges across these cuts, so ' the' and 'the.' cannot become one token. The patterns are
 written with \p{L} (a letter) and \p{N} (a numeral), which Python's `re` does not know. Each text is
-therefore first rewritten, character by character, into one of the same length in plain ASCII with
-the same letters, numerals and spaces; an ordinary pattern finds the cuts there. ASCII text is
-its own rewriting. The classes are those of Unicode 16, whatever version Python has.
+therefore first rewritten, character by character, into one of the same length in which one stand-in
+takes the place of all letters beyond ASCII, another that of all numerals, of all spaces, of all
+else; an ordinary pattern finds the cuts there. ASCII text is its own rewriting. The classes are
+those of Unicode 16, whatever version Python has.
 
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask Learners", section 2.2.
 Book: chapter "From text to tokens".
@@ -15,6 +16,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from itertools import accumulate, pairwise
+
+from minillm.tokenizer.split_check import LETTER, NUMERAL, OTHER, SPACE, translate
 
 GPT2_PATTERN = r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """GPT-2: contractions, words, numbers, other signs, each with the space before it; then spaces."""
@@ -46,11 +49,12 @@ class Splitter:
     r"""Cuts text into words with a pattern that may use \p{L} and \p{N}.
 
     Args:
-        pattern: a regular expression in ASCII, with \p{L}, \p{N}, \s and \S for whole Unicode.
+        pattern: a regular expression in ASCII, with \p{L}, \p{N}, \s and \S for whole Unicode. It
+            cuts as the `regex` module would.
 
     Raises:
-        ValueError: If the pattern is not ASCII, uses another class (\w, \d, \p{...}) or is not a
-            regular expression.
+        ValueError: If the pattern is not a regular expression, or one that tells apart what the
+            rewriting makes equal (\w, \u4e00, (?i), references; see `split_check`).
 
     Example:
         >>> Splitter(GPT2_PATTERN)("I've seen 42 naïve cats!")
@@ -64,7 +68,7 @@ class Splitter:
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         try:
-            self._regex = re.compile(_to_ascii(pattern), re.ASCII)
+            self._regex = re.compile(translate(pattern))
         except re.error as error:
             raise ValueError(f"pattern {pattern!r} is not a regular expression: {error}") from None
 
@@ -72,38 +76,21 @@ class Splitter:
         """The words of a text, in order; together they are the text.
 
         Raises:
-            ValueError: If the pattern leaves a part of this text out.
+            ValueError: If the pattern leaves a part of this text out, or finds an empty word.
         """
         plain = text if text.isascii() else text.translate(_PLAIN)
-        words: list[str] = self._regex.findall(plain)
+        words = [match[0] for match in self._regex.finditer(plain)]
         ends = list(accumulate(map(len, words), initial=0))
-        if ends[-1] != len(text):
-            raise ValueError(
-                f"pattern {self.pattern!r} covers {ends[-1]} of {len(text)} characters"
-            )
+        if ends[-1] != len(text) or "" in words:
+            what = "finds an empty word in" if "" in words else f"covers {ends[-1]} of"
+            raise ValueError(f"pattern {self.pattern!r} {what} {len(text)} characters")
         if plain is text:
             return words
         return [text[start:end] for start, end in pairwise(ends)]
 
 
-def _to_ascii(pattern: str) -> str:
-    r"""The pattern for rewritten text: \p{L} becomes the ASCII letters, \p{N} the ASCII digits."""
-    inside = False
-    pieces = []
-    for piece in re.findall(r"\\p\{[LN]\}|\\.|(?s:.)", pattern):
-        if not piece.isascii() or re.fullmatch(r"\\[wWdDbBpP]", piece):
-            raise ValueError(
-                f"pattern {pattern!r}: {piece!r} is not supported, only ASCII, "
-                r"\p{L}, \p{N}, \s and \S"
-            )
-        inside = (inside or piece == "[") and piece != "]"
-        ranges = {r"\p{L}": "A-Za-z", r"\p{N}": "0-9"}.get(piece)
-        pieces.append(piece if ranges is None else ranges if inside else f"[{ranges}]")
-    return "".join(pieces)
-
-
 class _Plain(dict[int, str]):
-    """Code point → an ASCII character of the same class; filled as characters are met."""
+    """Code point → itself in ASCII, or the stand-in of its class; filled as characters are met."""
 
     def __missing__(self, code: int) -> str:
         self[code] = chr(code) if code < 128 else self._classify(code)
@@ -111,13 +98,13 @@ class _Plain(dict[int, str]):
 
     @staticmethod
     def _classify(code: int) -> str:
-        """'Z' for a letter, '0' for a numeral, a vertical tab for a space, DEL for the rest."""
+        """The stand-in of a character beyond ASCII."""
         kind = unicodedata.category(chr(code))[0]
         if kind == "L" or code in _NEW_LETTERS:
-            return "Z"
+            return LETTER
         if kind == "N" or code in _NEW_NUMERALS:
-            return "0"
-        return "\v" if kind == "Z" or code == 0x85 else "\x7f"
+            return NUMERAL
+        return SPACE if kind == "Z" or code == 0x85 else OTHER
 
 
 _PLAIN = _Plain()

@@ -35,8 +35,13 @@ class WordPieceTokenizer:
     """BERT's tokenizer with a given vocabulary.
 
     Args:
-        vocabulary: the pieces by id; a piece inside a word begins with '##'.
-        lower_case: write everything in lower case without accents (the "uncased" models).
+        vocabulary: the pieces by id. Empty ones may be there, and are never found.
+        lower_case: write everything in lower case (the "uncased" models).
+        strip_accents: leave accents out; None does so if `lower_case`.
+        split_ideographs: cut around each Chinese character.
+        split_punctuation: cut around each punctuation mark.
+        continuation: how a piece inside a word begins.
+        longest_word: words of more characters are unknown.
 
     Attributes:
         special: ids of [PAD], [UNK], [CLS] and [SEP] by name.
@@ -56,11 +61,24 @@ class WordPieceTokenizer:
     Book: chapter "From text to tokens".
     """
 
-    def __init__(self, vocabulary: Sequence[str], *, lower_case: bool = True) -> None:
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        *,
+        lower_case: bool = True,
+        strip_accents: bool | None = None,
+        split_ideographs: bool = True,
+        split_punctuation: bool = True,
+        continuation: str = CONTINUATION,
+        longest_word: int = LONGEST_WORD,
+    ) -> None:
         self.tokens, self.lower_case = tuple(vocabulary), lower_case
-        self._ids = {piece: i for i, piece in enumerate(self.tokens)}
-        if len(self._ids) != len(self.tokens):
-            twice = len(self.tokens) - len(self._ids)
+        self.strip_accents = lower_case if strip_accents is None else strip_accents
+        self.split_ideographs, self.split_punctuation = split_ideographs, split_punctuation
+        self.continuation, self.longest_word = continuation, longest_word
+        self._ids = {piece: i for i, piece in enumerate(self.tokens) if piece}
+        if len(self._ids) != len(self.tokens) - self.tokens.count(""):
+            twice = len(self.tokens) - self.tokens.count("") - len(self._ids)
             raise ValueError(f"{twice} of {len(self.tokens)} pieces occur twice")
         missing = [name for name in (PADDING, UNKNOWN, START, END) if name not in self._ids]
         if missing:
@@ -86,23 +104,28 @@ class WordPieceTokenizer:
         silent = {self.special[name] for name in (START, END, PADDING)}
         known = check_ids(ids, self.vocab_size)
         text = " ".join(self.tokens[i] for i in known if i not in silent)
-        return text.replace(f" {CONTINUATION}", "")
+        return text.replace(f" {self.continuation}", "") if self.continuation else text
 
     def _words(self, text: str) -> list[str]:
         """Cleaned words and single punctuation marks."""
         text = "".join([_clean(character) for character in text])
-        if self.lower_case:
+        if self.split_ideographs:
+            text = "".join([f" {c} " if _is_ideograph(c) else c for c in text])
+        if self.strip_accents:
             text = "".join([c for c in unicodedata.normalize("NFD", text) if _category(c) != "Mn"])
+        if self.lower_case:
             text = "".join([c.lower() for c in text])  # one by one: no final sigma
-        return "".join([f" {c} " if _is_punctuation(c) else c for c in text]).split()
+        if self.split_punctuation:
+            text = "".join([f" {c} " if _is_punctuation(c) else c for c in text])
+        return text.split()
 
     def _pieces(self, word: str) -> list[int]:
         """The longest known beginning, then the longest known continuation, and so on."""
-        if len(word) > LONGEST_WORD:
+        if len(word) > self.longest_word:
             return [self.special[UNKNOWN]]
         ids, start = [], 0
         while start < len(word):
-            prefix = CONTINUATION if start else ""
+            prefix = self.continuation if start else ""
             candidates = ((end, prefix + word[start:end]) for end in range(len(word), start, -1))
             end = next((end for end, piece in candidates if piece in self._ids), 0)
             if not end:
@@ -119,14 +142,17 @@ def _category(character: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def _clean(character: str) -> str:
-    """Nothing for control characters, a space for spaces, spaces around a CJK ideograph."""
+    """Nothing for control characters, a space for spaces, any other character as it is."""
     if character in "\t\n\r" or _category(character) == "Zs":
         return " "
     if character in "\0\ufffd" or _category(character) in ("Cc", "Cf", "Co", "Cs"):
         return ""
-    code = ord(character)
-    cjk = any(first <= code <= last for first, last in IDEOGRAPHS)
-    return f" {character} " if cjk else character
+    return character
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_ideograph(character: str) -> bool:
+    return any(first <= ord(character) <= last for first, last in IDEOGRAPHS)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -1,72 +1,17 @@
 """A model's config in our words, read from config.json or from the metadata of a GGUF file.
 
 Sizes always come from the file, never from a preset that is only believed to fit. A setting that
-our model does not have is refused by name. Dropout is not read: it belongs to training and starts
-at 0. Left out on purpose: scaled rotary positions (long-context Llamas) and attention biases.
+our model does not have is refused by name, and so is one that nobody here has heard of. Dropout is
+not read: it belongs to training and starts at 0. Left out on purpose: scaled rotary positions
+(long-context Llamas) and attention biases.
 
 Book: chapter "A GPT, and the real thing".
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from typing import Any
-
-from minillm.nn.config import FFN, ModelConfig
-
-LARGEST = 1 << 40  # of a size; far above any real one, far below what an integer of torch holds
-ACTIVATIONS: dict[str, FFN] = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-}
-
-
-class Settings:
-    """Look-ups in a file's settings that say clearly what is missing or wrong.
-
-    Args:
-        values: the settings by name.
-        where: the name of the file, for messages.
-    """
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self.values, self.where = values, where
-
-    def size(self, name: str, default: int | None = None) -> int:
-        """A positive whole number; `default` stands in for a missing one or null."""
-        value = self.values.get(name)
-        value = default if value is None else value
-        if type(value) is not int or not 1 <= value <= LARGEST:
-            raise ValueError(f"{self.where}: {name} is {value!r}, not a positive whole number")
-        return value
-
-    def real(self, name: str, default: float | None = None) -> float:
-        """A positive, finite number."""
-        value = self.values.get(name, default)
-        if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
-            raise ValueError(f"{self.where}: {name} is {value!r}, not a positive number")
-        return float(value)
-
-    def flag(self, name: str, default: bool) -> bool:
-        """True or False."""
-        value = self.values.get(name, default)
-        if type(value) is not bool:
-            raise ValueError(f"{self.where}: {name} is {value!r}, not true or false")
-        return value
-
-    def demand(self, name: str, *allowed: Any) -> None:
-        """Refuse any value but the allowed ones; the first of them is the default."""
-        value = self.values.get(name, allowed[0])
-        if value not in allowed:
-            raise ValueError(f"{self.where}: {name} is {value!r}, only {allowed} is supported")
-
-    def activation(self, name: str, default: str) -> FFN:
-        """Our name of an activation function."""
-        self.demand(name, default, *ACTIVATIONS)
-        return ACTIVATIONS[self.values.get(name, default)]
+from minillm.nn.config import ModelConfig
+from minillm.weights.lookups import Settings
 
 
 def gpt2_config(settings: Settings) -> ModelConfig:
@@ -81,7 +26,7 @@ def gpt2_config(settings: Settings) -> ModelConfig:
     settings.demand("scale_attn_by_inverse_layer_idx", False)
     settings.demand("add_cross_attention", False)
     d_model = settings.size("n_embd")
-    return ModelConfig(
+    config = ModelConfig(
         vocab_size=settings.size("vocab_size"),
         context_length=settings.size("n_positions"),
         d_model=d_model,
@@ -92,6 +37,8 @@ def gpt2_config(settings: Settings) -> ModelConfig:
         ffn=settings.activation("activation_function", "gelu_new"),
         tie_embeddings=settings.flag("tie_word_embeddings", True),
     )
+    settings.refuse_the_rest("gpt2")
+    return config
 
 
 def llama_config(settings: Settings) -> ModelConfig:
@@ -102,13 +49,10 @@ def llama_config(settings: Settings) -> ModelConfig:
 
     Book: chapter "A GPT, and the real thing".
     """
-    settings.demand("hidden_act", "silu")
+    settings.demand("hidden_act", "silu", "swish")
     settings.demand("attention_bias", False)
     settings.demand("mlp_bias", False)
-    settings.demand("rope_scaling", None)
-    rope = settings.values.get("rope_parameters")  # newer files; older ones name rope_theta itself
-    rotary = Settings(rope if isinstance(rope, dict) else settings.values, settings.where)
-    rotary.demand("rope_type", "default")
+    rope_theta = _rope_theta(settings)
     heads = settings.size("num_attention_heads")
     config = ModelConfig(
         vocab_size=settings.size("vocab_size"),
@@ -122,12 +66,43 @@ def llama_config(settings: Settings) -> ModelConfig:
         norm_eps=settings.real("rms_norm_eps", 1e-6),
         ffn="swiglu",
         position="rope",
-        rope_theta=rotary.real("rope_theta", 10_000.0),
+        rope_theta=rope_theta,
         bias=False,
         tie_embeddings=settings.flag("tie_word_embeddings", False),
     )
     settings.demand("head_dim", config.head_dim, None)
+    settings.refuse_the_rest("llama")
     return config
+
+
+def _rope_theta(settings: Settings) -> float:
+    """The base of the rotation, which has stood in three places; scaled positions are refused.
+
+    Old files have rope_theta by itself, and "type" in rope_scaling; newer ones have all of it in
+    rope_parameters, with "rope_type". A factor without any type is none that we could guess.
+    """
+    places = [settings]
+    for name in ("rope_parameters", "rope_scaling"):
+        if (inner := settings.get(name)) is None:
+            continue
+        if not isinstance(inner, dict):
+            raise ValueError(f"{settings.where}: {name} is {inner!r}, not a table")
+        places.append(Settings(inner, f"{settings.where}: {name}"))
+        places[-1].demand("rope_type", "default", None)
+        places[-1].demand("type", "default", None)
+    thetas = set()
+    for place in places:
+        place.demand("partial_rotary_factor", None, 1.0)
+        if place.get("rope_theta") is not None:
+            thetas.add(place.real("rope_theta"))
+    for place in places[1:]:
+        place.demand("factor", None, 1.0)
+        place.refuse_the_rest("llama")
+    if len(thetas) > 1:
+        raise ValueError(
+            f"{settings.where}: rope_theta is {' and '.join(map(str, sorted(thetas)))}"
+        )
+    return thetas.pop() if thetas else 10_000.0
 
 
 def bert_config(settings: Settings) -> ModelConfig:
@@ -141,7 +116,8 @@ def bert_config(settings: Settings) -> ModelConfig:
     settings.demand("hidden_act", "gelu")
     settings.demand("position_embedding_type", "absolute")
     settings.demand("is_decoder", False)
-    return ModelConfig(
+    settings.demand("add_cross_attention", False)
+    config = ModelConfig(
         vocab_size=settings.size("vocab_size"),
         context_length=settings.size("max_position_embeddings"),
         d_model=settings.size("hidden_size"),
@@ -156,6 +132,8 @@ def bert_config(settings: Settings) -> ModelConfig:
         embedding_norm=True,
         tie_embeddings=settings.flag("tie_word_embeddings", True),
     )
+    settings.refuse_the_rest("bert")
+    return config
 
 
 def bart_config(settings: Settings) -> ModelConfig:
@@ -168,11 +146,14 @@ def bart_config(settings: Settings) -> ModelConfig:
     """
     settings.demand("scale_embedding", False)
     settings.demand("tie_word_embeddings", True)
+    settings.demand("normalize_before", False)
+    settings.demand("normalize_embedding", True)
+    settings.demand("extra_pos_embeddings", 2)
     sizes = {}
     for name in ("layers", "attention_heads", "ffn_dim"):
         sizes[name] = settings.size(f"encoder_{name}")
         settings.demand(f"decoder_{name}", sizes[name])
-    return ModelConfig(
+    config = ModelConfig(
         vocab_size=settings.size("vocab_size"),
         context_length=settings.size("max_position_embeddings"),
         d_model=settings.size("d_model"),
@@ -183,6 +164,8 @@ def bart_config(settings: Settings) -> ModelConfig:
         ffn=settings.activation("activation_function", "gelu"),
         embedding_norm=True,
     )
+    settings.refuse_the_rest("bart")
+    return config
 
 
 def gguf_config(settings: Settings, *, tied: bool) -> ModelConfig:
@@ -198,7 +181,13 @@ def gguf_config(settings: Settings, *, tied: bool) -> ModelConfig:
     Book: chapter "A GPT, and the real thing".
     """
     settings.demand("general.architecture", "llama")
-    settings.demand("llama.rope.scaling.type", None, "none")
+    settings.demand("general.type", "model")
+    settings.demand("split.count", None, 0, 1)
+    settings.demand("llama.rope.scaling.type", None, "none", "linear")
+    settings.demand("llama.rope.scaling.factor", None, 0, 1)  # counts without a type, too
+    settings.demand("llama.rope.scale_linear", None, 0, 1)  # its name in old files
+    settings.demand("llama.rope.scaling.attn_factor", None, 1)
+    settings.demand("llama.attention.causal", True)
     settings.demand("llama.expert_count", None, 0)
     heads = settings.size("llama.attention.head_count")
     config = ModelConfig(
@@ -219,5 +208,7 @@ def gguf_config(settings: Settings, *, tied: bool) -> ModelConfig:
         bias=False,
         tie_embeddings=tied,
     )
-    settings.demand("llama.rope.dimension_count", config.head_dim)
+    for width in ("rope.dimension_count", "attention.key_length", "attention.value_length"):
+        settings.demand(f"llama.{width}", config.head_dim)
+    settings.refuse_the_rest("gguf")
     return config

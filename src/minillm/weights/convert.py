@@ -40,7 +40,7 @@ class Table:
         prefix: what some checkpoints put before every name.
         renamed: endings of old checkpoints and what they are called today.
         ignored: a regular expression for names that carry nothing our model uses.
-        copies: names that may repeat another tensor, which is then compared with it.
+        copies: further names of a tensor. One name is enough; what stands under several must agree.
         zeros: names of what our model lacks; harmless, and allowed, only if all its numbers are 0.
     """
 
@@ -110,10 +110,17 @@ def convert(
 
 
 def _names(source: Mapping[str, Tensor], table: Table) -> dict[str, str]:
-    """The name in the checkpoint of each name in the table; two for one would hide a tensor."""
+    """The name in the checkpoint of each name in the table; two for one would hide a tensor.
+
+    Libraries keep one of the names of a shared tensor, and not all the same: a copy stands in for
+    an original that is not there.
+    """
     names = {table.name(name): name for name in source}
     if twice := sorted(set(source) - set(names.values())):
         raise ValueError(f"{_some(twice)}: the same tensor stands under two names")
+    for copy, original in table.copies.items():
+        if copy in names:
+            names.setdefault(original, names[copy])
     return names
 
 

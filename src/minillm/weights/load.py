@@ -30,14 +30,7 @@ from minillm.tokenizer import BPETokenizer, CharTokenizer
 from minillm.tokenizer.chat import ChatTemplate
 from minillm.tokenizer.wordpiece import WordPieceTokenizer
 from minillm.weights.assemble import assemble
-from minillm.weights.configs import (
-    Settings,
-    bart_config,
-    bert_config,
-    gguf_config,
-    gpt2_config,
-    llama_config,
-)
+from minillm.weights.configs import bart_config, bert_config, gguf_config, gpt2_config, llama_config
 from minillm.weights.convert import Table, convert
 from minillm.weights.families import (
     bart_table,
@@ -47,12 +40,14 @@ from minillm.weights.families import (
     llama_table,
 )
 from minillm.weights.gguf import GGUF
+from minillm.weights.lookups import Settings
 from minillm.weights.model_folder import CLASSES, read_model, shipped
 from minillm.weights.safetensors import PICKLES, folder_tensors
 from minillm.weights.tokenizers import tokenizer_from_folder, tokenizer_from_gguf
 
 logger = logging.getLogger(__name__)
 MODELS = ("smollm2-135m-instruct", "minilm-l6")
+ENDS = ("eos", "eot", "eom")  # of the text, of a turn, of a message: all of them end an answer
 HUB = "hf:"  # how names of models on the Hugging Face hub begin
 Model = CausalLM | MaskedLM | Seq2Seq | Transformer
 
@@ -111,7 +106,7 @@ def load(
     Book: chapter "A GPT, and the real thing".
     """
     path = locate(name_or_path)
-    read = _read_gguf if path.suffix == ".gguf" else _read_folder
+    read = _read_folder if path.is_dir() else _read_gguf
     loaded = read(path, dtype, device)
     size = 0 if loaded.tokenizer is None else loaded.tokenizer.vocab_size
     if size > loaded.config.vocab_size:
@@ -137,9 +132,9 @@ def locate(name_or_path: str | Path) -> Path:
         repo, _, revision = str(name_or_path).removeprefix(HUB).partition("@")
         return from_hub(repo, revision=revision or "main")
     path = Path(name_or_path).expanduser()
-    if path.suffix in PICKLES:
+    if path.suffix.lower() in PICKLES:
         raise ValueError(f"{path.name} is a pickle, which can run any program; use safetensors")
-    if path.is_dir() or (path.is_file() and path.suffix == ".gguf"):
+    if path.is_dir() or (path.is_file() and path.suffix.lower() == ".gguf"):
         return path
     if path.exists():
         raise ValueError(f"{path.name} is neither a folder nor a GGUF file")
@@ -163,7 +158,7 @@ def _read_gguf(path: Path, dtype: torch.dtype, device: torch.device | str | None
         config=config,
         tokenizer=tokenizer,
         chat_template=_template(template),
-        stop=_ids(source.metadata.get("tokenizer.ggml.eos_token_id")),
+        stop=_ids(*(source.metadata.get(f"tokenizer.ggml.{end}_token_id") for end in ENDS)),
     )
 
 
@@ -213,7 +208,7 @@ def _read_folder(folder: Path, dtype: torch.dtype, device: torch.device | str | 
         config=config,
         tokenizer=tokenizer_from_folder(folder),
         chat_template=_template(_template_of(folder)),
-        stop=_ids(values.get("eos_token_id")),
+        stop=_ids(_generation(folder).get("eos_token_id"), values.get("eos_token_id")),
     )
 
 
@@ -243,7 +238,13 @@ def _template(source: Any) -> ChatTemplate | None:
         return None
 
 
-def _ids(value: Any) -> tuple[int, ...]:
-    """One id, a list of ids or none."""
-    values = value if isinstance(value, list) else [value]
-    return tuple(i for i in values if type(i) is int)
+def _generation(folder: Path) -> dict[str, Any]:
+    """How the publishers of a folder want text to be generated; often nothing."""
+    path = folder / "generation_config.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def _ids(*places: Any) -> tuple[int, ...]:
+    """Every id of some places, of which each holds one, a list or none; in order, each once."""
+    values = [i for place in places for i in (place if isinstance(place, list) else [place])]
+    return tuple(dict.fromkeys(i for i in values if type(i) is int))

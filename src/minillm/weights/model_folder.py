@@ -16,14 +16,16 @@ Book: chapter "A GPT, and the real thing".
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import torch
 from torch import Tensor
 
+from minillm.checks import convert
 from minillm.files import write_whole
 from minillm.nn.config import ModelConfig
 from minillm.nn.models import CausalLM, MaskedLM
@@ -64,8 +66,10 @@ def save_model(
         dtype: float32, or float16 for half the size and three decimal digits.
 
     Raises:
-        ValueError: If the model is of another class, has fewer ids than the tokenizer, or a weight
-            is not a finite number in `dtype`.
+        ValueError: If `load` could not give the model back: it is of another class, some of its
+            layers were replaced (by int8 or int4 weights, say), it has fewer ids than the
+            tokenizer, a weight is not a finite number in `dtype`, or the tokenizer is of another
+            class. Nothing is written then.
         OSError: If the folder cannot be written.
 
     Book: chapter "A GPT, and the real thing".
@@ -73,9 +77,8 @@ def save_model(
     kind = f"minillm.{type(model).__name__}"
     if kind not in CLASSES:
         raise ValueError(f"{kind} has no place in a model folder, only {', '.join(CLASSES)}")
-    if tokenizer is not None and tokenizer.vocab_size > model.config.vocab_size:
-        sizes = f"{tokenizer.vocab_size} tokens, the model vocab_size={model.config.vocab_size}"
-        raise ValueError(f"the tokenizer has {sizes}")
+    _check_parts(CLASSES[kind], model)
+    _check_tokenizer(tokenizer, model.config.vocab_size)
     tensors = {name: _narrow(name, p.detach(), dtype) for name, p in model.named_parameters()}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,10 +109,12 @@ def read_model(
     """
     make = CLASSES[values["model_type"]]
     fields = {key: value for key, value in values.items() if key != "model_type"}
-    config = ModelConfig.from_json(json.dumps(fields))
+    config = _config(fields)
     if not (folder / "model.safetensors").is_file():
         raise ValueError(f"{folder.name} holds no model.safetensors: its training is not finished")
     stored = read_safetensors(folder / "model.safetensors")
+    if config.n_layers > len(stored):
+        raise ValueError(f"n_layers={config.n_layers}, but the file has {len(stored)} tensors")
     tensors = {name: t.to(device=device, dtype=dtype) for name, t in stored.items()}
     return assemble(make, config, tensors), read_tokenizer(folder / "tokenizer.json")
 
@@ -125,8 +130,8 @@ def read_tokenizer(path: Path) -> BPETokenizer | CharTokenizer | None:
     if not path.is_file():
         return None
     try:
-        kind = json.loads(path.read_text(encoding="utf-8")).get("type")
-    except (ValueError, AttributeError) as error:
+        kind = json.loads(path.read_text(encoding="utf-8-sig")).get("type")
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} holds no tokenizer: {error}") from None
     if kind not in tuple(TOKENIZERS):  # it may be a list
         raise ValueError(
@@ -146,6 +151,50 @@ def shipped() -> dict[str, Path]:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+
+
+def _config(values: dict[str, Any]) -> ModelConfig:
+    """The config with these fields, each of the type that it must have."""
+    hints = get_type_hints(ModelConfig)
+    for key in values.keys() & hints.keys():
+        value, hint = values[key], hints[key]
+        if value is None and type(None) in get_args(hint):
+            continue
+        try:
+            typed = convert(value, hint)
+        except TypeError as error:
+            raise ValueError(f"config.json: {key} is {value!r}, not {error}") from None
+        if isinstance(typed, float) and not math.isfinite(typed):
+            raise ValueError(f"config.json: {key} is {value!r}, not a finite number")
+    return ModelConfig.from_json(json.dumps(values))
+
+
+def _check_parts(make: Callable[[ModelConfig], Model], model: Model) -> None:
+    """Refuse a model with other parts than `load` would build from its config.
+
+    Layers of int8 or int4 weights keep their numbers in buffers, adapters have further parameters,
+    and parting tied weights makes two of one: a folder of such a model would be refused.
+    """
+    config = _config(asdict(model.config))
+    with torch.device("meta"):
+        wanted = {name: p.shape for name, p in make(config).named_parameters()}
+    found = {name: p.shape for name, p in model.named_parameters()}
+    buffers = [name for name, _ in model.named_buffers() if name in model.state_dict()]
+    odd = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)] + buffers
+    if odd:
+        names = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
+        raise ValueError(f"{names}: not as in a {type(model).__name__} of this config")
+
+
+def _check_tokenizer(tokenizer: object, vocab_size: int) -> None:
+    if tokenizer is None:
+        return
+    if not isinstance(tokenizer, BPETokenizer | CharTokenizer):
+        kind = type(tokenizer).__name__
+        raise ValueError(f"{kind} has no place in a model folder, only {', '.join(TOKENIZERS)}")
+    if tokenizer.vocab_size > vocab_size:
+        sizes = f"{tokenizer.vocab_size} tokens, the model vocab_size={vocab_size}"
+        raise ValueError(f"the tokenizer has {sizes}")
 
 
 def _narrow(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

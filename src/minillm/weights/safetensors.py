@@ -167,14 +167,14 @@ def folder_tensors(folder: Path) -> dict[str, Tensor]:
     """
     index = folder / "model.safetensors.index.json"
     names = ["model.safetensors"]
-    if index.is_file():
+    if index.is_file() and not (folder / names[0]).is_file():
         shards = read_json(index).get("weight_map")
         if not isinstance(shards, dict):
             raise ValueError(f"{index.name} has the weight_map {shards!r}, not file names")
         names = sorted({Path(str(name)).name for name in shards.values()})
     files = sorted(file for file in folder.iterdir() if file.is_file())
     if missing := sorted(set(names).difference(file.name for file in files)):
-        pickles = [file.name for file in files if file.suffix in PICKLES]
+        pickles = [file.name for file in files if file.suffix.lower() in PICKLES]
         hint = f"; {pickles[0]} is a pickle, which can run any program" if pickles else ""
         raise ValueError(f"{folder.name} holds no {missing[0]}{hint}")
     tensors: dict[str, Tensor] = {}
