@@ -2,7 +2,7 @@
 
 All have about 105,000 parameters and see the same windows. First a sweep: 400 updates at three
 learning rates (more if the best one is at the edge), judged on validation text; then, at the best
-rate, a second seed. Two of the networks are also trained for 1,600 updates, at that rate and at a
+rate, two more seeds. Two of the networks are also trained for 1,600 updates, at that rate and at a
 third of it. Beside them stand character n-grams whose discount was chosen on the same validation
 text, counted on the whole training text and on as many characters as the networks drew. Used by the
 chapter "Neural language models".
@@ -32,7 +32,7 @@ from minillm import (
 from minillm.corpora import bible
 
 LENGTH, BATCH, EVAL_BATCHES, TEST = 64, 16, 20, 50_000
-RATES, SEEDS, SHORT, LONG = (3e-3, 1e-2, 3e-2), (0, 1), 400, 1600
+RATES, SEEDS, SHORT, LONG = (3e-3, 1e-2, 3e-2), (0, 1, 2), 400, 1600
 ORDERS, DISCOUNTS = range(1, 8), (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 NAMES, LONGER = ("MLP", "RNN", "GRU", "LSTM", "Transformer"), ("MLP", "RNN")
 Result = dict[str, Any]
