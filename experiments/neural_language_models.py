@@ -1,26 +1,40 @@
-"""Train five small language models for equal tokens and store their curves.
+"""Train five small language models for equal tokens, each at its own best rate; store the curves.
 
-All have about 105,000 parameters and see the same windows. Beside them stand character n-grams,
-fitted to the whole training text. Used by the chapter "Neural language models".
+All have about 105,000 parameters and see the same windows. First a sweep: 400 updates at three
+learning rates (more if the best one is at the edge), judged on validation text; then, at the best
+rate, two more seeds. Two of the networks are also trained for 1,600 updates, at that rate and at a
+third of it. Beside them stand character n-grams whose discount was chosen on the same validation
+text, counted on the whole training text and on as many characters as the networks drew. Used by the
+chapter "Neural language models".
 """
 
 import argparse
-import json
 import math
 import time
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from copy_at_distance import FastLM, open_gate
 from torch import Tensor, nn
 
 import minillm
-from minillm import CausalLM, ModelConfig, RecurrentConfig, RecurrentLM, TokenWindows, TrainConfig
+from minillm import (
+    CausalLM,
+    ModelConfig,
+    RecurrentConfig,
+    RecurrentLM,
+    TokenWindows,
+    TrainConfig,
+    results,
+)
 from minillm.corpora import bible
 
-OUT = Path(minillm.__file__).parent / "results" / "neural_language_models.json"
-LENGTH, BATCH, EVAL_BATCHES, TEST, ORDERS = 64, 16, 20, 20_000, range(1, 8)
-RATES = {"MLP": 4e-3, "RNN": 2e-3, "GRU": 4e-3, "LSTM": 4e-3, "Transformer": 4e-3}
+LENGTH, BATCH, EVAL_BATCHES, TEST = 64, 16, 20, 50_000
+RATES, SEEDS, SHORT, LONG = (3e-3, 1e-2, 3e-2), (0, 1, 2), 400, 1600
+ORDERS, DISCOUNTS = range(1, 8), (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+NAMES, LONGER = ("MLP", "RNN", "GRU", "LSTM", "Transformer"), ("MLP", "RNN")
 Result = dict[str, Any]
 
 
@@ -42,38 +56,22 @@ class WindowLM(nn.Module):
         return logits
 
 
-def recurrent(cell: Any, vocab_size: int, d_model: int, forget: float | None = None) -> RecurrentLM:
-    """One cell; `forget` sets the bias of an LSTM's forget gate."""
-    model = RecurrentLM(RecurrentConfig(vocab_size=vocab_size, d_model=d_model, cell=cell))
-    if forget is not None:
-        for name, bias in model.cells.named_parameters():
-            if name.endswith("input.bias"):
-                bias.data[d_model : 2 * d_model] = forget
-    return model
-
-
-def transformer(vocab_size: int, length: int, d_model: int, n_layers: int) -> CausalLM:
-    """Causal blocks with four heads and learned positions."""
-    return CausalLM(
-        ModelConfig(
-            vocab_size=vocab_size,
-            context_length=length,
-            d_model=d_model,
-            n_layers=n_layers,
-            n_heads=4,
-        )
-    )
-
-
-def text_model(name: str, vocab_size: int) -> nn.Module:
-    """About 105,000 parameters of one kind."""
-    torch.manual_seed(0)
+def text_model(name: str, vocab_size: int, seed: int) -> nn.Module:
+    """About 105,000 parameters of one kind; the LSTM's forget gate starts with a bias of 2."""
+    torch.manual_seed(seed)
     if name == "MLP":
         return WindowLM(vocab_size, 8, 24, 384)
     if name == "Transformer":
-        return transformer(vocab_size, LENGTH, 64, 2)
-    width, forget = {"RNN": (212, None), "GRU": (126, None), "LSTM": (109, 2.0)}[name]
-    return recurrent(name.lower(), vocab_size, width, forget)
+        shape = ModelConfig(
+            vocab_size=vocab_size, context_length=LENGTH, d_model=64, n_layers=2, n_heads=4
+        )
+        return CausalLM(shape)
+    width = {"RNN": 212, "GRU": 126, "LSTM": 109}[name]
+    cell: Any = name.lower()
+    model = FastLM(RecurrentLM(RecurrentConfig(vocab_size=vocab_size, d_model=width, cell=cell)))
+    if name == "LSTM":
+        open_gate(model, 2.0)
+    return model
 
 
 @torch.no_grad()
@@ -86,58 +84,130 @@ def by_position(model: nn.Module, held: Tensor) -> list[float]:
     return [round(x / math.log(2), 4) for x in torch.cat(losses).mean(0).tolist()]
 
 
-def train(name: str, steps: int, parts: dict[str, Tensor], vocab_size: int) -> Result:
-    """One run on text: validation losses, and the test text at the end."""
-    model = text_model(name, vocab_size)
+def bits(nats: float) -> float:
+    """Bits of nats, rounded; a run that left the numbers counts as 99."""
+    return round(nats / math.log(2), 4) if math.isfinite(nats) else 99.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What distinguishes one run from another."""
+
+    name: str
+    updates: int
+    rate: float
+    seed: int
+
+
+def train(job: Run, parts: dict[str, Tensor], vocab_size: int) -> Result:
+    """One run on text: validation losses, and at the end the test text and the positions."""
+    model, steps = text_model(job.name, vocab_size, job.seed), job.updates
     config = TrainConfig(
-        steps=steps, batch_size=BATCH, lr=RATES[name], warmup_steps=min(50, steps),
-        weight_decay=0.01, eval_every=max(1, steps // 16), eval_batches=EVAL_BATCHES,
+        steps=steps, batch_size=BATCH, lr=job.rate, warmup_steps=50, weight_decay=0.01,
+        eval_every=steps // 16, eval_batches=EVAL_BATCHES,
     )  # fmt: skip
     val = TokenWindows(parts["validation"], LENGTH).sequential()
-    trainer = minillm.Trainer(model, config, TokenWindows(parts["train"], LENGTH), val_data=val)
+    data = TokenWindows(parts["train"], LENGTH, seed=job.seed)
+    trainer = minillm.Trainer(model, config, data, val_data=val)
     first, started = trainer.evaluate(), time.process_time()
     history = trainer.fit()
-    seconds = time.process_time() - started
-    test = minillm.perplexity(model, parts["test"][:TEST], length=LENGTH, stride=LENGTH // 2)
-    run = {
-        "name": name, "parameters": minillm.count_parameters(model), "seconds": round(seconds, 1),
-        "steps": [0, *history.steps("val_loss")], "test_bits": round(math.log2(test), 4),
-        "val_bits": [round(x / math.log(2), 4) for x in (first, *history.column("val_loss"))],
-        "by_position": by_position(model, parts["validation"][:100_000]),
+    run: Result = {
+        **asdict(job),
+        "parameters": minillm.count_parameters(model),
+        "seconds": round(time.process_time() - started, 1),
+        "steps": [0, *history.steps("val_loss")],
+        "val_bits": [bits(x) for x in (first, *history.column("val_loss"))],
     }  # fmt: skip
-    print(name, run["val_bits"][-1], run["test_bits"], run["seconds"], flush=True)
+    test = minillm.perplexity(model, parts["test"][:TEST], length=LENGTH, stride=LENGTH // 2)
+    run["test_bits"] = bits(math.log(test))
+    run["by_position"] = by_position(model, parts["validation"][:50_000])
+    print({k: run[k] for k in ("name", "rate", "seed", "updates", "seconds", "test_bits")},
+          run["val_bits"][-1], flush=True)  # fmt: skip
     return run
 
 
-def counts(parts: dict[str, Tensor], vocab_size: int) -> list[Result]:
-    """Character n-grams on the same texts."""
+def counts(parts: dict[str, Tensor], vocab_size: int, read: int) -> list[Result]:
+    """Character n-grams on the first `read` characters, each at its best discount."""
     rows = []
     seen = parts["validation"][: EVAL_BATCHES * BATCH * LENGTH + 1]
     for order in ORDERS:
-        model = minillm.NGramLM(vocab_size, order).fit(parts["train"])
-        val, test = (math.log2(model.perplexity(x)) for x in (seen, parts["test"][:TEST]))
-        rows.append({"order": order, "entries": sum(model.entries)})
-        rows[-1] |= {"val_bits": round(val, 4), "test_bits": round(test, 4)}
+        model = minillm.NGramLM(vocab_size, order).fit(parts["train"][:read])
+        tried = {}
+        for discount in DISCOUNTS:
+            model.settings = replace(model.settings, discount=discount)
+            tried[discount] = math.log2(model.perplexity(seen))
+        best = min(tried, key=lambda d: tried[d])
+        model.settings = replace(model.settings, discount=best)
+        test = math.log2(model.perplexity(parts["test"][:TEST]))
+        row = {"order": order, "read": min(read, len(parts["train"])), "discount": best}
+        row |= {"entries": sum(model.entries), "test_bits": round(test, 4)}
+        rows.append(row | {"val_bits": round(tried[best], 4)})
+    print(rows, flush=True)
     return rows
 
 
+def final(run: Result) -> float:
+    """The validation loss at the end of a run."""
+    return float(run["val_bits"][-1])
+
+
+def nearby(rate: float, factor: float) -> float:
+    """A multiple of a learning rate, with one digit."""
+    return float(f"{rate * factor:.0e}")
+
+
+def sweep(run: Callable[[float], Result]) -> list[Result]:
+    """Runs at all rates, and at further ones until the best is not at the edge."""
+    runs = [run(rate) for rate in RATES]
+    while True:
+        best, rates = min(runs, key=final)["rate"], [x["rate"] for x in runs]
+        if min(rates) < best < max(rates):
+            return runs
+        runs.append(run(nearby(best, 3.162 if best == max(rates) else 1 / 3.162)))
+
+
 def main() -> None:
-    """Run everything and write the JSON."""
-    parser = argparse.ArgumentParser(description="Five small language models for equal tokens.")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--out", type=Path, default=OUT)
-    args, corpus = parser.parse_args(), bible("bbe")
-    tok = minillm.CharTokenizer("\n".join(verse.text for verse in corpus.train))
-    parts = {
-        part: torch.tensor(tok.encode("\n".join(verse.text for verse in getattr(corpus, part))))
+    """Run everything; the JSON is written again after each stage."""
+    argparse.ArgumentParser(description="Five small language models for equal tokens.").parse_args()
+    started, corpus = time.process_time(), bible("bbe")
+    texts = {
+        part: "\n".join(verse.text for verse in getattr(corpus, part))
         for part in ("train", "validation", "test")
     }
-    made_by = f"python experiments/neural_language_models.py --steps {args.steps}"
-    result: Result = {"made_by": made_by, "minillm": minillm.__version__}
-    result |= {"torch": torch.__version__, "tokens_per_step": LENGTH * BATCH}
-    result["counts"] = counts(parts, tok.vocab_size)
-    result["runs"] = [train(name, args.steps, parts, tok.vocab_size) for name in RATES]
-    args.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    tok = minillm.CharTokenizer(texts["train"])
+    parts = {part: torch.tensor(tok.encode(text)) for part, text in texts.items()}
+    result: Result = {"tokens_per_step": LENGTH * BATCH, "counts": []}
+    result |= {"sweep": [], "rates": {}, "runs": [], "longer": []}
+
+    def save() -> None:
+        results.store(
+            "neural_language_models",
+            result,
+            command="python experiments/neural_language_models.py",
+            seeds=SEEDS,
+            seconds=time.process_time() - started,
+            data={f"bbe {part}": text for part, text in texts.items()},
+        )
+
+    for read in (SHORT * LENGTH * BATCH, LONG * LENGTH * BATCH, len(parts["train"])):
+        result["counts"] += counts(parts, tok.vocab_size, read)
+
+    def run(name: str, updates: int, rate: float, seed: int = 0) -> Result:
+        return train(Run(name, updates, rate, seed), parts, tok.vocab_size)
+
+    for name in NAMES:
+        runs = sweep(lambda rate, name=name: run(name, SHORT, rate))
+        result["rates"][name] = min(runs, key=final)["rate"]
+        result["sweep"] += runs
+        save()
+    for seed in SEEDS[1:]:
+        for name, rate in result["rates"].items():
+            result["runs"].append(run(name, SHORT, rate, seed))
+            save()
+    for name in LONGER:
+        best = result["rates"][name]
+        result["longer"] += [run(name, LONG, rate) for rate in (best, nearby(best, 1 / 3.162))]
+        save()
 
 
 if __name__ == "__main__":
