@@ -123,6 +123,7 @@ def measure(model: minillm.CausalLM, batch: minillm.Batch) -> Run:
     return {
         "loss": rounded(float(loss.detach() / count)),
         "cosine": [round(c, 4) for c in cosine.mean(1).tolist()],
+        "apart": [rounded(1 - c) for c in cosine.mean(1).tolist()],
         "gradients": gradients,
         "embedding": rounded(float(embedding.norm())) if embedding is not None else 0.0,
     }
@@ -145,7 +146,10 @@ class Bench:
             losses[name] = round(-counts.fit(self.ids).log_probs(seen).mean().item(), 4)
         return losses
 
-    def train(self, seed: int, steps: int, scale: float, batch: int = BATCH, **parts: Any) -> Run:
+    def train(
+        self, seed: int, steps: int, scale: float, *, batch: int = BATCH, curve: int = 8,
+        **parts: Any,
+    ) -> Run:  # fmt: skip
         """One run with all rates multiplied by `scale`: curve, and measurements around it."""
         data = minillm.TokenWindows(self.ids, LENGTH, seed=seed)
         val = minillm.TokenWindows(self.held, LENGTH).sequential()
@@ -153,8 +157,8 @@ class Bench:
         probe = data.batch(10**6, BATCH)
         config = minillm.TrainConfig(
             steps=steps, batch_size=batch, lr=5e-3 * scale, muon_lr=0.02 * scale,
-            optimizer="muon", schedule="linear", min_lr_ratio=0.0, warmup_steps=steps // 20,
-            eval_every=max(1, steps // 12), eval_batches=EVAL_BATCHES * BATCH // batch,
+            optimizer="muon", schedule="linear", min_lr_ratio=0.0, warmup_steps=5,
+            eval_every=max(1, steps // curve), eval_batches=EVAL_BATCHES * BATCH // batch,
         )  # fmt: skip
         trainer, start = minillm.Trainer(model, config, data, val_data=val), measure(model, probe)
         losses, history = [trainer.evaluate()], trainer.fit()
@@ -171,7 +175,7 @@ class Bench:
             beyond = {1 / 9: 1 / 3, 9.0: 3.0}
             if scale in beyond and best != beyond[scale]:
                 continue
-            loss = self.train(SEARCH_SEED, steps, scale, **parts)["val_loss"][-1]
+            loss = self.train(SEARCH_SEED, steps, scale, curve=1, **parts)["val_loss"][-1]
             tried[scale] = loss if math.isfinite(loss) else 99.0
         best = min(tried, key=lambda s: tried[s])
         return best, {f"{scale:.3g}": loss for scale, loss in sorted(tried.items())}
@@ -198,7 +202,7 @@ def main() -> None:
     """Make the runs of all or some variants; store after each what there is."""
     parser = argparse.ArgumentParser(description="Take parts away from a Transformer's blocks.")
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--search-steps", type=int, default=100)
+    parser.add_argument("--search-steps", type=int, default=64)
     parser.add_argument("--only", nargs="*", choices=[*VARIANTS, "longer"], help="go on with these")
     args, bench, started = parser.parse_args(), Bench(), time.process_time()
     sizes = f"--steps {args.steps} --search-steps {args.search_steps}"
