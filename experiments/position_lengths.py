@@ -192,30 +192,33 @@ def main() -> None:
     """Fit the n-grams, choose the rates, make all runs; store after each seed."""
     parser = argparse.ArgumentParser(description="Read small models beyond their length.")
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--search-steps", type=int, default=200)
+    parser.add_argument("--search-steps", type=int, default=200, help="0: rates as they are")
     args, docs, started = parser.parse_args(), python_docs(), time.process_time()
+    sizes = f"--steps {args.steps} --search-steps {args.search_steps}"
+    command = f"python experiments/position_lengths.py {sizes}"
     tok = minillm.CharTokenizer(docs.text)
     ids, held = (torch.tensor(tok.encode(text)) for text in (docs.train, docs.validation))
     ruler = {}
     for name, order in (("unigram", 1), ("bigram", 2), ("trigram", 3), ("5-gram", 5)):
         counts = minillm.NGramLM(tok.vocab_size, order, smoothing="witten_bell").fit(ids)
         ruler[name] = round(-counts.log_probs(held).mean().item(), 4)
+    searched = REPEATED if args.search_steps else ()
     search = {
         n: choose(n, ids, held, vocab_size=tok.vocab_size, steps=args.search_steps)
-        for n in REPEATED
+        for n in searched
     }
     print(search, flush=True)
     best = {name: min(losses, key=lambda s: losses[s]) for name, losses in search.items()}
     runs: list[Run] = []
     for seed in SEEDS:
         for name in RUNS if seed == 0 else REPEATED:
-            scale = best.get(name, best["RoPE" if "θ" in name else "sinusoids"])
+            scale = best.get(name, best.get("RoPE" if "θ" in name else "sinusoids", 1.0))
             runs.append(run(name, seed, ids, held, steps=args.steps, scale=scale))
         tried = {n: {f"{s:.3g}": x for s, x in losses.items()} for n, losses in search.items()}
         results.store(
             "position_lengths", {"length": LENGTH, "bin": BIN, "baselines": ruler,
                                  "search": tried, "runs": runs},
-            command=f"python experiments/position_lengths.py --steps {args.steps}", seeds=SEEDS,
+            command=command, seeds=SEEDS,
             seconds=time.process_time() - started, data={"python docs": docs.text},
         )  # fmt: skip
 
