@@ -1,16 +1,15 @@
 """Train one small model with each way to tell it positions, and read it at eight times the length.
 
 All runs see windows of 64 characters. Afterwards the loss of every position of windows of 512
-characters is measured, as it is and with each query limited to the last 64 characters. Used by the
+characters is measured, as it is and with each query limited to the last 64 characters. Each method
+gets the best of three learning rates, chosen in short runs with a seed of their own. Used by the
 chapter "Order".
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import minillm
+from minillm import results
 from minillm.corpora import python_docs
 
-OUT = Path(minillm.__file__).parent / "results" / "position_lengths.json"
 LENGTH, LONG, BIN, STRIDE, WIDTH, HEADS = 64, 512, 16, 128, 64, 4
 Kernel = Callable[..., Tensor]
 Run = dict[str, Any]
@@ -30,6 +29,7 @@ RUNS = {
     "RoPE, θ = 10": "rope", "RoPE, θ = 100": "rope", "RoPE, θ = 1000000": "rope",
 }  # fmt: skip
 REPEATED = ("none", "learned", "sinusoids", "RoPE", "ALiBi", "RoPE, random stretch")
+SEEDS, SEARCH_SEED, SCALES = (0, 1, 2), 9, (1 / 3, 1.0, 3.0)
 ENDS = ((0, LENGTH), (LENGTH, 2 * LENGTH), (3 * LENGTH, 4 * LENGTH), (7 * LENGTH, 8 * LENGTH))
 
 
@@ -112,6 +112,19 @@ def stretched_at_random(model: minillm.CausalLM, seed: int) -> Iterator[None]:
         handle.remove()
 
 
+@contextmanager
+def told(model: minillm.CausalLM, theta: float, divisor: float) -> Iterator[None]:
+    """For a while, another base θ and positions divided by a number."""
+    rope = model.transformer.rope
+    kept, rope.theta = rope.theta, theta
+    handle = rope.register_forward_pre_hook(lambda _, args: (args[0] / divisor, *args[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()
+        rope.theta = kept
+
+
 @torch.no_grad()
 def by_position(model: minillm.CausalLM, windows: Tensor) -> Tensor:
     """Mean loss at each position of the windows (N, T + 1) → (T,)."""
@@ -122,13 +135,14 @@ def by_position(model: minillm.CausalLM, windows: Tensor) -> Tensor:
     return torch.cat(losses).mean(0)
 
 
-def train(name: str, seed: int, ids: Tensor, held: Tensor, steps: int) -> Run:
-    """One run: its losses by position in bins, free and windowed."""
-    started = time.process_time()
-    model = build(name, seed, int(max(ids.max(), held.max())) + 1)
+def fit(
+    name: str, seed: int, ids: Tensor, *, vocab_size: int, steps: int, scale: float
+) -> minillm.CausalLM:
+    """Train the model of a run, with all rates multiplied by `scale`."""
+    model = build(name, seed, vocab_size)
     config = minillm.TrainConfig(
-        steps=steps, batch_size=16, lr=5e-3, optimizer="muon", schedule="linear",
-        min_lr_ratio=0.0, warmup_steps=steps // 20,
+        steps=steps, batch_size=16, lr=5e-3 * scale, muon_lr=0.02 * scale, optimizer="muon",
+        schedule="linear", min_lr_ratio=0.0, warmup_steps=steps // 20,
     )  # fmt: skip
     trainer = minillm.Trainer(model, config, minillm.TokenWindows(ids, LENGTH, seed=seed))
     if "random" in name:
@@ -136,41 +150,77 @@ def train(name: str, seed: int, ids: Tensor, held: Tensor, steps: int) -> Run:
             trainer.fit()
     else:
         trainer.fit()
-    model.eval()
+    return model.eval()
+
+
+def choose(
+    name: str, ids: Tensor, held: Tensor, *, vocab_size: int, steps: int
+) -> dict[float, float]:
+    """Losses at the trained length after short runs, by the factor on the rates."""
+    windows, losses = held.unfold(0, LENGTH + 1, LENGTH)[:320], {}
+    for scale in SCALES:
+        model = fit(name, SEARCH_SEED, ids, vocab_size=vocab_size, steps=steps, scale=scale)
+        losses[scale] = round(by_position(model, windows).mean().item(), 4)
+    return losses
+
+
+def run(name: str, seed: int, ids: Tensor, held: Tensor, *, steps: int, scale: float) -> Run:
+    """One run: its losses by position in bins, free and windowed."""
+    started = time.process_time()
+    vocab_size = int(max(ids.max(), held.max())) + 1
+    model = fit(name, seed, ids, vocab_size=vocab_size, steps=steps, scale=scale)
     windows = held.unfold(0, LONG + 1, STRIDE)
     losses = {"free": by_position(model, windows)}
     with kernels(model, windowed):
         losses["window"] = by_position(model, windows)
+    if name == "RoPE":  # what can be tried without training
+        exponent = model.config.head_dim / (model.config.head_dim - 2)
+        for key, factor, divisor in (("positions / 8", 1, 8), ("slower clocks, 4", 4, 1),
+                                     ("slower clocks, 8", 8, 1)):  # fmt: skip
+            with told(model, 10_000.0 * factor**exponent, divisor):
+                losses[key] = by_position(model, windows)
     seconds = time.process_time() - started
     for key, loss in losses.items():
         print(f"{name:27} {seed} {key:7}", *(f"{loss[a:b].mean():.3f}" for a, b in ENDS),
               f"{seconds:.0f} s", flush=True)  # fmt: skip
     bins = {key: loss.unflatten(0, (-1, BIN)).mean(-1).tolist() for key, loss in losses.items()}
     rounded = {key: [round(x, 4) for x in values] for key, values in bins.items()}
-    return {"name": name, "seed": seed, "seconds": round(seconds, 1), **rounded}
+    return {"name": name, "seed": seed, "scale": scale, "seconds": round(seconds, 1), **rounded}
 
 
 def main() -> None:
-    """Fit the n-grams, make all runs, write the JSON."""
+    """Fit the n-grams, choose the rates, make all runs; store after each seed."""
     parser = argparse.ArgumentParser(description="Read small models beyond their length.")
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--out", type=Path, default=OUT)
-    args, docs = parser.parse_args(), python_docs()
+    parser.add_argument("--search-steps", type=int, default=200, help="0: rates as they are")
+    args, docs, started = parser.parse_args(), python_docs(), time.process_time()
+    sizes = f"--steps {args.steps} --search-steps {args.search_steps}"
+    command = f"python experiments/position_lengths.py {sizes}"
     tok = minillm.CharTokenizer(docs.text)
     ids, held = (torch.tensor(tok.encode(text)) for text in (docs.train, docs.validation))
     ruler = {}
     for name, order in (("unigram", 1), ("bigram", 2), ("trigram", 3), ("5-gram", 5)):
         counts = minillm.NGramLM(tok.vocab_size, order, smoothing="witten_bell").fit(ids)
         ruler[name] = round(-counts.log_probs(held).mean().item(), 4)
-    plans = [(name, 0) for name in RUNS] + [(name, 1) for name in REPEATED]
-    runs = [train(name, seed, ids, held, args.steps) for name, seed in plans]
-    result = {
-        "made_by": f"python experiments/position_lengths.py --steps {args.steps}",
-        "minillm": minillm.__version__, "torch": torch.__version__,
-        "seconds": round(sum(run["seconds"] for run in runs)),
-        "length": LENGTH, "bin": BIN, "baselines": ruler, "runs": runs,
-    }  # fmt: skip
-    args.out.write_text(json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8")
+    searched = REPEATED if args.search_steps else ()
+    search = {
+        n: choose(n, ids, held, vocab_size=tok.vocab_size, steps=args.search_steps)
+        for n in searched
+    }
+    print(search, flush=True)
+    best = {name: min(losses, key=lambda s: losses[s]) for name, losses in search.items()}
+    runs: list[Run] = []
+    for seed in SEEDS:
+        for name in RUNS if seed == 0 else REPEATED:
+            scale = best.get(name, best.get("RoPE" if "θ" in name else "sinusoids", 1.0))
+            runs.append(run(name, seed, ids, held, steps=args.steps, scale=scale))
+        tried = {n: {f"{s:.3g}": x for s, x in losses.items()} for n, losses in search.items()}
+        results.store(
+            "position_lengths", {"length": LENGTH, "bin": BIN, "baselines": ruler,
+                                 "search": tried, "runs": runs},
+            command=command, seeds=SEEDS,
+            seconds=time.process_time() - started, data={"python docs": docs.text},
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
