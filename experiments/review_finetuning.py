@@ -1,0 +1,166 @@
+"""Fine-tune the upper blocks of MiniLM on film reviews, from the classifier on frozen vectors.
+
+    python experiments/review_finetuning.py
+
+The lower four blocks stay frozen, so what they say of each text is computed once. The head starts
+as the logistic regression on MiniLM's vectors; before the first update the model therefore is the
+frozen reader. Rates are compared with 2,000 texts; then three seeds with all texts, one with the
+last block alone, and three draws of 300 texts. Used by the chapter "Classification, sentiment,
+moderation".
+"""
+
+import time
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from review_vectors import Texts, chosen, clear, everything, fitted, judgement, swept
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+import minillm
+from minillm import results
+from minillm.corpora import reviews
+
+BLOCKS, BATCH, SEEDS, RATES = 2, 32, (0, 1, 2), (1e-5, 3e-5, 1e-4, 3e-4)
+STRENGTHS = (1.0, 3.0, 10.0, 30.0)
+Rows = list[Tensor]
+Run = dict[str, Any]
+
+
+class Upper(nn.Module):
+    """The last blocks of an encoder, the mean over the text, and one logit."""
+
+    def __init__(self, blocks: nn.ModuleList, head: LogisticRegression | None = None) -> None:
+        super().__init__()
+        self.blocks = deepcopy(blocks)
+        self.head = nn.Linear(384, 1)
+        if head is not None:
+            self.head.weight.data.copy_(torch.tensor(head.coef_))
+            self.head.bias.data.copy_(torch.tensor(head.intercept_))
+
+    def vectors(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Hidden vectors (B, T, D) of the frozen part to one of length 1 for each text."""
+        for block in self.blocks:
+            x = block(x, mask=mask[:, None, None, :])
+        return F.normalize(minillm.mean_pool(x, mask), dim=-1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return z (B,), the logit of "positive"."""
+        return self.head(self.vectors(x, mask))[:, 0]
+
+
+def padded(rows: Rows) -> tuple[Tensor, Tensor]:
+    """Rows of unequal length as one tensor, and which places are real."""
+    lengths = torch.tensor([len(row) for row in rows])
+    x = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    return x, torch.arange(x.shape[1]) < lengths[:, None]
+
+
+@torch.no_grad()
+def lower(mini: minillm.Loaded, texts: list[str]) -> Rows:
+    """What the frozen blocks say of each token of each text."""
+    transformer, found = mini.model, []
+    for text in texts:
+        tokens = torch.tensor([mini.tokenizer.encode(text)[:128]])
+        x = transformer.embedding(tokens, torch.arange(tokens.shape[1]))
+        for block in transformer.blocks[:-BLOCKS]:
+            x = block(x)
+        found.append(x[0])
+    return found
+
+
+@torch.no_grad()
+def over(model: Any, rows: Rows) -> np.ndarray:
+    """What `model` gives for all rows, in their order."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    parts = [order[i : i + 64] for i in range(0, len(order), 64)]
+    found = torch.cat([model(*padded([rows[i] for i in part])) for part in parts])
+    return found[torch.tensor(order).argsort()].double().numpy()
+
+
+def batches(rows: Rows, which: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """One round: texts of similar length together, which spares padding; batches in any order."""
+    noise = rng.normal(0, 3, len(which))
+    order = which[np.argsort([len(rows[i]) for i in which] + noise)]
+    cut = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+    return [cut[i] for i in rng.permutation(len(cut))]
+
+
+def tune(model: Upper, rows: Rows, y: Tensor, which: np.ndarray, run: Run) -> Upper:
+    """Train for some rounds with AdamW, the rate falling to 0 in a straight line."""
+    rng = np.random.default_rng(run["seed"])
+    todo = [batch for _ in range(run["rounds"]) for batch in batches(rows, which, rng)]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=run["rate"], weight_decay=0.01)
+    for step, batch in enumerate(todo):
+        warm = min(1.0, (step + 1) / (0.1 * len(todo)))
+        optimizer.param_groups[0]["lr"] = run["rate"] * warm * (1 - step / len(todo))
+        x, mask = padded([rows[i] for i in batch])
+        loss = F.binary_cross_entropy_with_logits(model(x, mask), y[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    return model
+
+
+def attempt(data: Run, which: np.ndarray, *, blocks: int = BLOCKS, **run: Any) -> Run:
+    """One run: the frozen reader fitted to the texts `which`, then tuned on the same texts."""
+    labels = [data["labels"][0][which], *data["labels"][1:]]
+    cut = [data["vectors"][0][which], *data["vectors"][1:]]
+    best = chosen(swept(LogisticRegression, cut, labels, STRENGTHS), "loss")
+    head = fitted(LogisticRegression, best["setting"], cut[0], labels[0])
+    model = Upper(data["blocks"], head)
+    for block in model.blocks[: BLOCKS - blocks]:
+        block.requires_grad_(False)
+    y = torch.tensor(data["labels"][0]).float()
+    tune(model, data["rows"][0], y, which, run)
+    row = run | {"blocks": blocks, "texts": len(which), "frozen": {}, "tuned": {}}
+    for i, name in ((1, "validation"), (2, "test")):
+        z = over(model, data["rows"][i])
+        row["tuned"][name] = judgement(1 / (1 + np.exp(-z)), labels[i])
+        row["frozen"][name] = best[name]
+        if len(which) == len(y) and blocks == BLOCKS:
+            row[f"z_{name}"] = z.round(3).tolist()
+    print({k: v for k, v in row.items() if k[:2] != "z_"}, flush=True)
+    return row
+
+
+def prepared(parts: list[Texts]) -> Run:
+    """The frozen half of the work: hidden vectors of all texts, and their pooled vectors."""
+    mini = minillm.load("minilm-l6")
+    rows, blocks = [lower(mini, texts) for texts, _ in parts], mini.model.blocks[-BLOCKS:]
+    vectors = [over(Upper(blocks).vectors, part) for part in rows]
+    return {"labels": [y for _, y in parts], "rows": rows, "blocks": blocks, "vectors": vectors}
+
+
+def main() -> None:
+    """Compare rates, then train with three seeds, and write the file."""
+    torch.set_num_threads(1)
+    started, corpus = time.process_time(), reviews("movies")
+    parts: list[Texts] = [clear(p) for p in (corpus.train, corpus.validation, corpus.test)]
+    data = prepared(parts)
+    every = np.arange(len(data["labels"][0]))
+    print("read after", round(time.process_time() - started), "seconds", flush=True)
+    some = np.random.default_rng(0).permutation(every)[:2000]
+    runs = [attempt(data, some, rate=rate, rounds=1, seed=0) for rate in RATES]
+    rate = min(runs, key=lambda row: row["tuned"]["validation"]["loss"])["rate"]
+    runs += [attempt(data, every, rate=rate, rounds=1, seed=seed) for seed in SEEDS]
+    for seed in SEEDS:
+        few = np.random.default_rng(seed).permutation(every)[:300]
+        runs.append(attempt(data, few, rate=rate, rounds=3, seed=seed))
+    runs.append(attempt(data, every, blocks=1, rate=rate, rounds=1, seed=0))
+    results.store(
+        "classification_finetuning",
+        {"rate": rate, "runs": runs},
+        command="python experiments/review_finetuning.py",
+        seeds=SEEDS,
+        seconds=time.process_time() - started,
+        data={"reviews": everything(parts)},
+    )
+
+
+if __name__ == "__main__":
+    main()

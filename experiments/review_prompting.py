@@ -1,0 +1,102 @@
+"""Let a small language model judge film reviews without training it, by prompting.
+
+    python experiments/review_prompting.py
+
+SmolLM2-135M-Instruct reads a review and two possible answers are compared: z is the log of the
+probability of " positive" minus that of " negative" as the next token. Two prompts without
+examples, one with eight examples in three draws. The same difference for texts without content
+("N/A", "-", "") says what the prompt alone prefers. Stored is z for each of the first 300 test
+texts. Used by the chapter "Classification, sentiment, moderation".
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from review_vectors import clear, everything
+
+import minillm
+from minillm import results
+from minillm.corpora import reviews
+
+TEXTS, EXAMPLES, DRAWS, BATCH = 300, 8, (0, 1, 2), 10
+ANSWERS = (" negative", " positive")
+EMPTY = ("N/A", "-", "")
+QUESTION = "Is this sentence from a film review positive or negative?"
+
+
+def plain(text: str) -> str:
+    """A form to be filled in."""
+    return f"Review: {text}\nSentiment (positive or negative):"
+
+
+def as_chat(text: str) -> str:
+    """A question to the assistant that the model was tuned to be."""
+    return (
+        f"<|im_start|>user\n{QUESTION}\n{text}<|im_end|>\n<|im_start|>assistant\nThis sentence is"
+    )
+
+
+@torch.inference_mode()
+def preferences(loaded: minillm.Loaded, start: str, prompts: list[str]) -> list[float]:
+    """Return z of every prompt, each read after the same `start`, which is read only once."""
+    model, tokenizer = loaded.model, loaded.tokenizer
+    ids = [tokenizer.encode(prompt, allow_special=True) for prompt in prompts]
+    before = tokenizer.encode(start) if start else []
+    negative, positive = (tokenizer.encode(answer)[0] for answer in ANSWERS)
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    state = model.new_state(1, len(before) + len(ids[order[-1]]))
+    if before:
+        model.transformer(torch.tensor([before]), state=state)
+    state.reorder(torch.zeros(BATCH, dtype=torch.long))  # the same start in every row
+    z = [0.0] * len(ids)
+    for first in range(0, len(order), BATCH):
+        rows = order[first : first + BATCH]
+        filled = rows + rows[:1] * (BATCH - len(rows))  # the cache has a fixed number of rows
+        width = len(ids[rows[-1]])
+        tokens = torch.tensor([ids[i] + [0] * (width - len(ids[i])) for i in filled])
+        state.truncate(len(before))
+        hidden = model.transformer(tokens, state=state)  # padding on the right: never looked at
+        last = hidden[range(BATCH), [len(ids[i]) - 1 for i in filled]]
+        log_p = model.lm_head(last).double().log_softmax(-1)
+        for row, i in enumerate(rows):
+            z[i] = round(float(log_p[row, positive] - log_p[row, negative]), 4)
+    return z
+
+
+def examples(texts: list[str], labels: np.ndarray, seed: int) -> str:
+    """Eight training reviews with their answers, half of them positive, in random order."""
+    rng = np.random.default_rng(seed)
+    half = EXAMPLES // 2
+    rows = [i for label in (0, 1) for i in rng.permutation(np.flatnonzero(labels == label))[:half]]
+    return "".join(f"{plain(texts[i])}{ANSWERS[labels[i]]}\n\n" for i in rng.permutation(rows))
+
+
+def main() -> None:
+    """Ask in five ways and write the file."""
+    torch.set_num_threads(1)
+    started, corpus = time.process_time(), reviews("movies")
+    parts = [clear(part) for part in (corpus.train, corpus.validation, corpus.test)]
+    texts, loaded = parts[2][0][:TEXTS], minillm.load("smollm2-135m-instruct")
+    asked: dict[str, Any] = {"form": (plain, ""), "chat": (as_chat, "")}
+    for seed in DRAWS:
+        asked[f"eight examples, draw {seed}"] = (plain, examples(*parts[0], seed))
+    found = {}
+    for name, (form, start) in asked.items():
+        z = preferences(loaded, start, [form(text) for text in (*texts, *EMPTY)])
+        found[name] = {"z": z[:TEXTS], "without_content": z[TEXTS:]}
+        right = (np.array(z[:TEXTS]) > 0) == parts[2][1][:TEXTS]
+        print(name, right.mean(), z[TEXTS:], round(time.process_time() - started), flush=True)
+    results.store(
+        "classification_prompting",
+        {"model": "smollm2-135m-instruct", "empty": EMPTY, "asked": found},
+        command="python experiments/review_prompting.py",
+        seeds=DRAWS,
+        seconds=time.process_time() - started,
+        data={"reviews": everything(parts)},
+    )
+
+
+if __name__ == "__main__":
+    main()
