@@ -9,8 +9,13 @@ last block alone, and three draws of 300 texts. Used by the chapter "Classificat
 moderation".
 """
 
+import argparse
+import json
+import sys
 import time
+from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,39 +133,92 @@ def attempt(data: Run, which: np.ndarray, *, blocks: int = BLOCKS, **run: Any) -
     return row
 
 
-def prepared(parts: list[Texts]) -> Run:
-    """The frozen half of the work: hidden vectors of all texts, and their pooled vectors."""
+def tiny(data: Run) -> Run:
+    """Four updates on the first 64 texts at once, which the chapter does again."""
+    labels = data["labels"]
+    best = chosen(swept(LogisticRegression, data["vectors"], labels, STRENGTHS), "loss")
+    head = fitted(LogisticRegression, best["setting"], data["vectors"][0], labels[0])
+    model = Upper(data["blocks"], head)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
+    (x, mask), y = padded(data["rows"][0][:64]), torch.tensor(labels[0][:64]).float()
+    losses = []
+    for _ in range(5):
+        loss = F.binary_cross_entropy_with_logits(model(x, mask), y)
+        losses.append(round(loss.item(), 4))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return {"C": best["setting"], "losses": losses}
+
+
+def prepared(parts: list[Texts], path: Path | None) -> Run:
+    """Hidden vectors of all texts below the last blocks, and the vectors; from `path` if there."""
     mini = minillm.load("minilm-l6")
-    rows, blocks = [lower(mini, texts) for texts, _ in parts], mini.model.blocks[-BLOCKS:]
-    vectors = [over(Upper(blocks).vectors, part) for part in rows]
+    blocks = mini.model.blocks[-BLOCKS:]
+    if path and path.exists():
+        rows, vectors = torch.load(path, weights_only=False)
+    else:
+        rows = [lower(mini, texts) for texts, _ in parts]
+        vectors = [over(Upper(blocks).vectors, part) for part in rows]
+        if path:
+            torch.save((rows, vectors), path)
     return {"labels": [y for _, y in parts], "rows": rows, "blocks": blocks, "vectors": vectors}
 
 
-def main() -> None:
-    """Compare rates, then train with three seeds, and write the file."""
-    torch.set_num_threads(1)
-    started, corpus = time.process_time(), reviews("movies")
-    parts: list[Texts] = [clear(p) for p in (corpus.train, corpus.validation, corpus.test)]
-    data = prepared(parts)
+def plan(data: Run, done: Run) -> dict[str, Callable[[], Run]]:
+    """All runs by name; those that need the best rate come when the rates are there."""
     every = np.arange(len(data["labels"][0]))
-    print("read after", round(time.process_time() - started), "seconds", flush=True)
     some = np.random.default_rng(0).permutation(every)[:2000]
-    runs = [attempt(data, some, rate=rate, rounds=1, seed=0) for rate in RATES]
-    rate = min(runs, key=lambda row: row["tuned"]["validation"]["loss"])["rate"]
-    runs += [attempt(data, every, rate=rate, rounds=1, seed=seed) for seed in SEEDS]
+    runs: dict[str, Callable[[], Run]] = {"tiny": lambda: tiny(data)}
+    rates = {
+        f"rate {rate}": lambda r=rate: attempt(data, some, rate=r, rounds=1, seed=0)
+        for rate in RATES
+    }
+    runs |= rates
+    if not all(name in done for name in rates):
+        return runs
+    best = min((done[name] for name in rates), key=lambda r: r["tuned"]["validation"]["loss"])
+    rate = best["rate"]
     for seed in SEEDS:
         few = np.random.default_rng(seed).permutation(every)[:300]
-        runs.append(attempt(data, few, rate=rate, rounds=3, seed=seed))
-    runs.append(attempt(data, every, blocks=1, rate=rate, rounds=1, seed=0))
+        runs[f"few {seed}"] = lambda w=few, s=seed: attempt(data, w, rate=rate, rounds=3, seed=s)
+    for seed in SEEDS:
+        runs[f"all {seed}"] = lambda s=seed: attempt(data, every, rate=rate, rounds=1, seed=s)
+    runs["last block"] = lambda: attempt(data, every, blocks=1, rate=rate, rounds=1, seed=0)
+    return runs
+
+
+def main() -> int:
+    """Do the runs that the partial file lacks, and write the file when all are done."""
+    parser = argparse.ArgumentParser(description="Fine-tune MiniLM on film reviews.")
+    parser.add_argument("--hidden", type=Path, help="a file that keeps the frozen hidden vectors")
+    parser.add_argument("--partial", type=Path, help="a file that keeps what is done so far")
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no run after this")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    corpus = reviews("movies")
+    parts: list[Texts] = [clear(p) for p in (corpus.train, corpus.validation, corpus.test)]
+    done = json.loads(args.partial.read_text()) if args.partial and args.partial.exists() else {}
+    before = done.pop("seconds", 0.0)
+    data = prepared(parts, args.hidden)
+    while missing := [name for name in plan(data, done) if name not in done]:
+        if time.process_time() > args.seconds:
+            return 1
+        done[missing[0]] = plan(data, done)[missing[0]]()
+        seconds = before + time.process_time()
+        print(missing[0], "after", round(seconds), "seconds", flush=True)
+        if args.partial:
+            args.partial.write_text(json.dumps(done | {"seconds": seconds}), encoding="utf-8")
     results.store(
         "classification_finetuning",
-        {"rate": rate, "runs": runs},
+        {"runs": done},
         command="python experiments/review_finetuning.py",
         seeds=SEEDS,
-        seconds=time.process_time() - started,
+        seconds=before + time.process_time(),
         data={"reviews": everything(parts)},
     )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,7 +9,11 @@ examples, one with eight examples in three draws. The same difference for texts 
 texts. Used by the chapter "Classification, sentiment, moderation".
 """
 
+import argparse
+import json
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,30 +77,43 @@ def examples(texts: list[str], labels: np.ndarray, seed: int) -> str:
     return "".join(f"{plain(texts[i])}{ANSWERS[labels[i]]}\n\n" for i in rng.permutation(rows))
 
 
-def main() -> None:
-    """Ask in five ways and write the file."""
+def main() -> int:
+    """Ask in five ways, and write the file when all are done."""
+    parser = argparse.ArgumentParser(description="Let a language model judge film reviews.")
+    parser.add_argument("--partial", type=Path, help="a file that keeps what is done so far")
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no part after this")
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    started, corpus = time.process_time(), reviews("movies")
+    corpus = reviews("movies")
     parts = [clear(part) for part in (corpus.train, corpus.validation, corpus.test)]
+    done = json.loads(args.partial.read_text()) if args.partial and args.partial.exists() else {}
+    before = done.pop("seconds", 0.0)
     texts, loaded = parts[2][0][:TEXTS], minillm.load("smollm2-135m-instruct")
     asked: dict[str, Any] = {"form": (plain, ""), "chat": (as_chat, "")}
     for seed in DRAWS:
         asked[f"eight examples, draw {seed}"] = (plain, examples(*parts[0], seed))
-    found = {}
     for name, (form, start) in asked.items():
+        if name in done:
+            continue
+        if time.process_time() > args.seconds:
+            return 1
         z = preferences(loaded, start, [form(text) for text in (*texts, *EMPTY)])
-        found[name] = {"z": z[:TEXTS], "without_content": z[TEXTS:]}
+        done[name] = {"z": z[:TEXTS], "without_content": z[TEXTS:]}
         right = (np.array(z[:TEXTS]) > 0) == parts[2][1][:TEXTS]
-        print(name, right.mean(), z[TEXTS:], round(time.process_time() - started), flush=True)
+        seconds = before + time.process_time()
+        print(name, right.mean(), z[TEXTS:], round(seconds), flush=True)
+        if args.partial:
+            args.partial.write_text(json.dumps(done | {"seconds": seconds}), encoding="utf-8")
     results.store(
         "classification_prompting",
-        {"model": "smollm2-135m-instruct", "empty": EMPTY, "asked": found},
+        {"model": "smollm2-135m-instruct", "empty": EMPTY, "asked": done},
         command="python experiments/review_prompting.py",
         seeds=DRAWS,
-        seconds=time.process_time() - started,
+        seconds=before + time.process_time(),
         data={"reviews": everything(parts)},
     )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,6 +18,7 @@ time. Used by the chapter "Classification, sentiment, moderation".
 import argparse
 import json
 import re
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -125,11 +126,6 @@ def sweep(parts: list[Texts], vectors: list[np.ndarray]) -> Run:
     return found
 
 
-def bits(right: np.ndarray) -> str:
-    """A row of yes and no as hexadecimal digits."""
-    return np.packbits(right).tobytes().hex()
-
-
 def linear_head(parts: list[Texts], vectors: list[np.ndarray], rows: list[Run]) -> Run:
     """The head on MiniLM's vectors with the C of the lowest validation loss, and what it says."""
     strength = chosen(rows, "loss")["setting"]
@@ -139,46 +135,53 @@ def linear_head(parts: list[Texts], vectors: list[np.ndarray], rows: list[Run]) 
     return {"weight": weight, "bias": bias, "C": strength, "validation": says[0], "test": says[1]}
 
 
-def folds(parts: list[Texts], vectors: list[np.ndarray], settings: Run) -> Run:
-    """Ten-fold cross-validation: for every text and reader, whether the reader was right."""
-    rate, rounds = settings["rate"], settings["rounds"]
+def fold(
+    number: int, parts: list[Texts], vectors: list[np.ndarray], rate: float, rounds: int
+) -> Run:
+    """One of ten folds: the settings, and for each of its texts whether each reader was right."""
     texts = [text for part, _ in parts for text in part]
     labels, stacked = np.concatenate([y for _, y in parts]), np.concatenate(vectors)
-    fold_of = np.random.default_rng(1).permutation(len(texts)) % FOLDS
-    names = [name for name in (*BY_COUNTS, "MiniLM") if name != "characters"]
-    right = {name: np.zeros(len(texts), bool) for name in (*names, "our Transformer")}
-    picked: dict[str, list[float]] = {name: [] for name in names}
-    for fold in range(FOLDS):
-        held, test = fold_of == (fold + 1) % FOLDS, fold_of == fold
-        which = [np.flatnonzero(mask) for mask in (~(held | test), held, test)]
-        cut = [([texts[i] for i in w], labels[w]) for w in which]
+    tenth = np.random.default_rng(1).permutation(len(texts)) % FOLDS
+    held, test = tenth == (number + 1) % FOLDS, tenth == number
+    which = [np.flatnonzero(mask) for mask in (~(held | test), held, test)]
+    cut = [([texts[i] for i in w], labels[w]) for w in which]
+    picked, right = {}, {}
+    for name in (name for name in (*BY_COUNTS, "MiniLM") if name != "characters"):
+        kind, x = features_of(name, cut, [stacked[w] for w in which])
+        best = chosen(swept(kind, x, [y for _, y in cut], settings_of(kind)))
+        picked[name], right[name] = best["setting"], (best["p"] > 0.5) == cut[2][1]
+    model, data = transformer(cut, rounds, number, rate)[1:]
+    right["our Transformer"] = (probability(model, data) > 0.5) == cut[2][1]
+    print(number, {n: round(r.mean(), 4) for n, r in right.items()}, flush=True)
+    rows = {name: row.astype(int).tolist() for name, row in right.items()}
+    return {"settings": picked, "texts": which[2].tolist(), "right": rows}
+
+
+def joined(folds: list[Run]) -> Run:
+    """All folds: the settings by fold, and one bit for every text and reader."""
+    names = list(folds[0]["right"])
+    right = {name: np.zeros(sum(len(f["texts"]) for f in folds), np.uint8) for name in names}
+    for one in folds:
         for name in names:
-            kind, x = features_of(name, cut, [stacked[w] for w in which])
+            right[name][one["texts"]] = one["right"][name]
+    settings = {name: [one["settings"][name] for one in folds] for name in folds[0]["settings"]}
+    bits = {name: np.packbits(row).tobytes().hex() for name, row in right.items()}
+    return {"settings": settings, "right": bits}
+
+
+def with_labels(size: int, parts: list[Texts], vectors: list[np.ndarray]) -> Run:
+    """Test accuracy with `size` labels, mean and spread over draws; settings from validation."""
+    every, found = len(parts[0][0]), {}
+    for draw in range(DRAWS if size < every else 1):
+        i = np.random.default_rng(draw).permutation(every)[:size]
+        cut = [([parts[0][0][k] for k in i], parts[0][1][i]), *parts[1:]]
+        for name in ("naive Bayes, pairs", "word counts", "MiniLM"):
+            kind, x = features_of(name, cut, [vectors[0][i], *vectors[1:]])
             best = chosen(swept(kind, x, [y for _, y in cut], settings_of(kind)))
-            picked[name].append(best["setting"])
-            right[name][which[2]] = (best["p"] > 0.5) == cut[2][1]
-        model, data = transformer(cut, rounds, fold, rate)[1:]
-        right["our Transformer"][which[2]] = (probability(model, data) > 0.5) == cut[2][1]
-        print("fold", fold, {n: round(r[which[2]].mean(), 4) for n, r in right.items()}, flush=True)
-    return {"settings": picked, "right": {name: bits(row) for name, row in right.items()}}
-
-
-def by_labels(parts: list[Texts], vectors: list[np.ndarray]) -> list[Run]:
-    """Test accuracy, mean and spread over draws, each reader's setting from validation texts."""
-    rng, rows = np.random.default_rng(0), []
-    for size in (*SIZES, len(parts[0][0])):
-        found: dict[str, list[float]] = {}
-        for _ in range(DRAWS if size in SIZES else 1):
-            i = rng.permutation(len(parts[0][0]))[:size]
-            cut = [([parts[0][0][k] for k in i], parts[0][1][i]), *parts[1:]]
-            for name in ("naive Bayes, pairs", "word counts", "MiniLM"):
-                kind, x = features_of(name, cut, [vectors[0][i], *vectors[1:]])
-                best = chosen(swept(kind, x, [y for _, y in cut], settings_of(kind)))
-                found.setdefault(name, []).append(best["test"]["accuracy"])
-        spread = {name: [np.mean(f).round(4), np.std(f).round(4)] for name, f in found.items()}
-        rows.append({"labels": size, **spread})
-        print(rows[-1], flush=True)
-    return rows
+            found.setdefault(name, []).append(best["test"]["accuracy"])
+    spread = {name: [np.mean(f).round(4), np.std(f).round(4)] for name, f in found.items()}
+    print(size, spread, flush=True)
+    return {"labels": size, **spread}
 
 
 def labelled(parts: list[Texts]) -> tuple[list[minillm.LabelledTexts], int]:
@@ -240,19 +243,13 @@ def transformer(parts: list[Texts], epochs: int, seed: int, rate: float) -> tupl
     return rows, model, test
 
 
-def transformers(parts: list[Texts]) -> Run:
-    """Rates for one and two rounds with one seed; then three seeds at the best, and for long."""
-    rows = [
+def rates(parts: list[Texts]) -> list[Run]:
+    """Rates for one and for two rounds, with one seed."""
+    return [
         {"rate": rate, "rounds": n, **transformer(parts, n, 0, rate)[0][-1]}
         for n in (1, 2)
         for rate in RATES
     ]
-    best = min(rows, key=lambda row: row["validation"]["loss"])
-    print("Transformer:", best, flush=True)
-    rate, rounds = best["rate"], best["rounds"]
-    seeds = [transformer(parts, rounds, seed, rate)[0][-1] for seed in SEEDS]
-    long = [transformer(parts, 6, seed, 1e-3)[0] for seed in SEEDS]
-    return {"sweep": rows, "rate": rate, "rounds": rounds, "seeds": seeds, "long": long}
 
 
 def read(parts: list[Texts], path: Path | None) -> list[np.ndarray]:
@@ -268,46 +265,88 @@ def read(parts: list[Texts], path: Path | None) -> list[np.ndarray]:
     return vectors
 
 
-def main() -> None:
+def finished(parts: list[Texts], path: Path | None, done: Run, keep: Any) -> bool:
+    """Do what is missing in `done`, part by part; stop when `keep` says so."""
+    vectors = read(parts, path)
+
+    def step(name: str, compute: Any) -> bool:
+        if name in done:
+            return True
+        done[name] = json.loads(json.dumps(compute(), default=float))
+        return bool(keep(name))
+
+    if not (
+        step("sweep", lambda: sweep(parts, vectors))
+        and step("minilm", lambda: linear_head(parts, vectors, done["sweep"]["MiniLM"]))
+        and step("rates", lambda: rates(parts))
+    ):
+        return False
+    best = min(done["rates"], key=lambda row: row["validation"]["loss"])
+    rate, rounds = best["rate"], best["rounds"]
+    todo = {
+        f"seed {seed}": lambda seed=seed: transformer(parts, rounds, seed, rate)[0][-1]
+        for seed in SEEDS
+    }
+    for number in range(FOLDS):
+        todo[f"fold {number}"] = lambda n=number: fold(n, parts, vectors, rate, rounds)
+    for size in (*SIZES, len(parts[0][0])):
+        todo[f"labels {size}"] = lambda size=size: with_labels(size, parts, vectors)
+    for seed in SEEDS:
+        todo[f"long {seed}"] = lambda seed=seed: transformer(parts, 6, seed, 1e-3)[0]
+    return all(step(name, compute) for name, compute in todo.items())
+
+
+def gathered(done: Run, parts: list[Texts]) -> Run:
+    """The parts in the form in which the chapter reads them."""
+    best = min(done["rates"], key=lambda row: row["validation"]["loss"])
+    return {
+        "texts": [len(x) for x, _ in parts],
+        "sweep": done["sweep"],
+        "minilm": done["minilm"],
+        "transformer": {
+            "sweep": done["rates"],
+            "rate": best["rate"],
+            "rounds": best["rounds"],
+            "seeds": [done[f"seed {seed}"] for seed in SEEDS],
+            "long": [done[f"long {seed}"] for seed in SEEDS],
+        },
+        "folds": joined([done[f"fold {number}"] for number in range(FOLDS)]),
+        "by_labels": [done[f"labels {size}"] for size in (*SIZES, len(parts[0][0]))],
+    }
+
+
+def main() -> int:
     """Run what the partial file lacks, and write the results when nothing is missing."""
     parser = argparse.ArgumentParser(description="Judge readers of film reviews.")
     parser.add_argument("--vectors", type=Path, help="a file that keeps MiniLM's vectors")
     parser.add_argument("--partial", type=Path, help="a file that keeps what is done so far")
-    parser.add_argument("--only", help="stop after this part")
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no part after this")
     args = parser.parse_args()
     torch.set_num_threads(1)
     corpus = reviews("movies")
     parts = [clear(part) for part in (corpus.train, corpus.validation, corpus.test)]
     done = json.loads(args.partial.read_text()) if args.partial and args.partial.exists() else {}
-    seconds = done.pop("seconds", 0.0)
-    vectors = read(parts, args.vectors)
-    work = {
-        "texts": lambda: [len(x) for x, _ in parts],
-        "sweep": lambda: sweep(parts, vectors),
-        "minilm": lambda: linear_head(parts, vectors, done["sweep"]["MiniLM"]),
-        "transformer": lambda: transformers(parts),
-        "folds": lambda: folds(parts, vectors, done["transformer"]),
-        "by_labels": lambda: by_labels(parts, vectors),
-    }
-    for name, compute in work.items():
-        if name not in done:
-            started = time.process_time()
-            done[name] = json.loads(json.dumps(compute(), default=float))
-            seconds += time.process_time() - started
-            print(name, "after", round(seconds), "seconds", flush=True)
-            if args.partial:
-                args.partial.write_text(json.dumps(done | {"seconds": seconds}), encoding="utf-8")
-        if name == args.only:
-            return
+    before = done.pop("seconds", 0.0)
+
+    def keep(name: str) -> bool:
+        seconds = before + time.process_time()
+        print(name, "after", round(seconds), "seconds", flush=True)
+        if args.partial:
+            args.partial.write_text(json.dumps(done | {"seconds": seconds}), encoding="utf-8")
+        return time.process_time() < args.seconds
+
+    if not finished(parts, args.vectors, done, keep):
+        return 1
     results.store(
         "classification",
-        done,
+        gathered(done, parts),
         command="python experiments/review_vectors.py",
         seeds=[*SEEDS, *range(FOLDS)],
-        seconds=seconds,
+        seconds=before + time.process_time(),
         data={"reviews": everything(parts)},
     )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 import yaml
 
+from minillm import results
 from tools import contents
 from tools.project import ROOT, chapters
 
@@ -75,3 +76,22 @@ def test_marks_must_be_there_once() -> None:
     )
     with pytest.raises(ValueError, match="one pair"):
         contents.between_marks("a\n% contents: begin\n", "new")
+
+
+CARDS = sorted((ROOT / "models").glob("*/README.md"))
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.parent.name)
+def test_cards_say_what_was_measured(path: Path) -> None:
+    rows = {row["model"]: row for row in results.load("story_models")["rows"]}
+    own, text = rows[path.parent.name], path.read_text(encoding="utf-8")
+    assert f"{own['flawless']:.0%} have no fault".replace("%", " %") in text
+    assert f"at temperature 0.5 it is {own['cool']['flawless']:.0%}".replace("%", " %") in text
+    new, known = (
+        {name: f"{rows[name][key]:.3f}" for name in ("story-gpt", "story-gpt-nano")}
+        for key in ("loss_on_new_pairs", "loss")
+    )
+    for figures in (new, known):
+        assert all(figure in text for figure in figures.values())
+    assert new["story-gpt"] > new["story-gpt-nano"]  # "the larger model is the worse one"
+    assert known["story-gpt"] < known["story-gpt-nano"]
