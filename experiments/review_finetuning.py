@@ -4,9 +4,9 @@
 
 The lower four blocks stay frozen, so what they say of each text is computed once. The head starts
 as the logistic regression on MiniLM's vectors; before the first update the model therefore is the
-frozen reader. Rates are compared with 2,000 texts; then three seeds with all texts, one with the
-last block alone, and three draws of 300 texts. Used by the chapter "Classification, sentiment,
-moderation".
+frozen reader. Rates are compared with 2,000 texts and one seed; the best goes on with two more
+seeds, with three draws of 300 texts, and once with all texts.
+Used by the chapter "Classification, sentiment, moderation".
 """
 
 import argparse
@@ -29,7 +29,7 @@ import minillm
 from minillm import results
 from minillm.corpora import reviews
 
-BLOCKS, BATCH, SEEDS, RATES = 2, 32, (0, 1, 2), (1e-5, 3e-5, 1e-4, 3e-4)
+BLOCKS, BATCH, SEEDS, RATES = 2, 32, (0, 1, 2), (3e-5, 1e-4, 3e-4)
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
 Rows = list[Tensor]
 Run = dict[str, Any]
@@ -182,9 +182,9 @@ def plan(data: Run, done: Run) -> dict[str, Callable[[], Run]]:
     for seed in SEEDS:
         few = np.random.default_rng(seed).permutation(every)[:300]
         runs[f"few {seed}"] = lambda w=few, s=seed: attempt(data, w, rate=rate, rounds=3, seed=s)
-    for seed in SEEDS:
-        runs[f"all {seed}"] = lambda s=seed: attempt(data, every, rate=rate, rounds=1, seed=s)
-    runs["last block"] = lambda: attempt(data, every, blocks=1, rate=rate, rounds=1, seed=0)
+    for seed in SEEDS[1:]:
+        runs[f"some {seed}"] = lambda s=seed: attempt(data, some, rate=rate, rounds=1, seed=s)
+    runs["all 0"] = lambda: attempt(data, every, rate=rate, rounds=1, seed=0)
     return runs
 
 

@@ -5,7 +5,7 @@
 SmolLM2-135M-Instruct reads a review and two possible answers are compared: z is the log of the
 probability of " positive" minus that of " negative" as the next token. Two prompts without
 examples, one with eight examples in three draws. The same difference for texts without content
-("N/A", "-", "") says what the prompt alone prefers. Stored is z for each of the first 300 test
+("N/A", "-", "") says what the prompt alone prefers. Stored is z for each of the first 200 test
 texts. Used by the chapter "Classification, sentiment, moderation".
 """
 
@@ -24,7 +24,7 @@ import minillm
 from minillm import results
 from minillm.corpora import reviews
 
-TEXTS, EXAMPLES, DRAWS, BATCH = 300, 8, (0, 1, 2), 10
+TEXTS, EXAMPLES, DRAWS, BATCH = 200, 8, (0, 1, 2), 10
 ANSWERS = (" negative", " positive")
 EMPTY = ("N/A", "-", "")
 QUESTION = "Is this sentence from a film review positive or negative?"

@@ -45,11 +45,6 @@ BY_COUNTS = {
     "naive Bayes, pairs": (CountVectorizer, {"ngram_range": (1, 2)}, MultinomialNB),
     "word counts": (TfidfVectorizer, {}, LogisticRegression),
     "word counts, pairs": (TfidfVectorizer, {"ngram_range": (1, 2)}, LogisticRegression),
-    "characters": (
-        TfidfVectorizer,
-        {"analyzer": "char_wb", "ngram_range": (2, 4), "sublinear_tf": True},
-        LogisticRegression,
-    ),
 }
 
 
@@ -135,23 +130,29 @@ def linear_head(parts: list[Texts], vectors: list[np.ndarray], rows: list[Run]) 
     return {"weight": weight, "bias": bias, "C": strength, "validation": says[0], "test": says[1]}
 
 
-def fold(
-    number: int, parts: list[Texts], vectors: list[np.ndarray], rate: float, rounds: int
-) -> Run:
-    """One of ten folds: the settings, and for each of its texts whether each reader was right."""
-    texts = [text for part, _ in parts for text in part]
-    labels, stacked = np.concatenate([y for _, y in parts]), np.concatenate(vectors)
+def cut_for(number: int, parts: list[Texts]) -> tuple[list[np.ndarray], list[Texts]]:
+    """Which of all texts are for training, validation and test in one of ten folds, and they."""
+    texts, labels = [text for part, _ in parts for text in part], [y for _, y in parts]
     tenth = np.random.default_rng(1).permutation(len(texts)) % FOLDS
     held, test = tenth == (number + 1) % FOLDS, tenth == number
     which = [np.flatnonzero(mask) for mask in (~(held | test), held, test)]
-    cut = [([texts[i] for i in w], labels[w]) for w in which]
-    picked, right = {}, {}
-    for name in (name for name in (*BY_COUNTS, "MiniLM") if name != "characters"):
+    return which, [([texts[i] for i in w], np.concatenate(labels)[w]) for w in which]
+
+
+def fold(number: int, parts: list[Texts], vectors: list[np.ndarray]) -> Run:
+    """One of ten folds: the settings, and for each of its texts whether each reader was right."""
+    which, cut = cut_for(number, parts)
+    stacked, picked, right = np.concatenate(vectors), {}, {}
+    for name in (
+        "naive Bayes",
+        "naive Bayes, pairs",
+        "word counts",
+        "word counts, pairs",
+        "MiniLM",
+    ):
         kind, x = features_of(name, cut, [stacked[w] for w in which])
         best = chosen(swept(kind, x, [y for _, y in cut], settings_of(kind)))
         picked[name], right[name] = best["setting"], (best["p"] > 0.5) == cut[2][1]
-    model, data = transformer(cut, rounds, number, rate)[1:]
-    right["our Transformer"] = (probability(model, data) > 0.5) == cut[2][1]
     print(number, {n: round(r.mean(), 4) for n, r in right.items()}, flush=True)
     rows = {name: row.astype(int).tolist() for name, row in right.items()}
     return {"settings": picked, "texts": which[2].tolist(), "right": rows}
@@ -278,21 +279,19 @@ def finished(parts: list[Texts], path: Path | None, done: Run, keep: Any) -> boo
     if not (
         step("sweep", lambda: sweep(parts, vectors))
         and step("minilm", lambda: linear_head(parts, vectors, done["sweep"]["MiniLM"]))
-        and step("rates", lambda: rates(parts))
     ):
         return False
-    best = min(done["rates"], key=lambda row: row["validation"]["loss"])
-    rate, rounds = best["rate"], best["rounds"]
-    todo = {
-        f"seed {seed}": lambda seed=seed: transformer(parts, rounds, seed, rate)[0][-1]
-        for seed in SEEDS
-    }
-    for number in range(FOLDS):
-        todo[f"fold {number}"] = lambda n=number: fold(n, parts, vectors, rate, rounds)
+    todo = {f"fold {n}": lambda n=n: fold(n, parts, vectors) for n in range(FOLDS)}
     for size in (*SIZES, len(parts[0][0])):
         todo[f"labels {size}"] = lambda size=size: with_labels(size, parts, vectors)
+    todo["rates"] = lambda: rates(parts)
+    if not all(step(name, compute) for name, compute in todo.items()):
+        return False
+    best = min(done["rates"], key=lambda row: row["validation"]["loss"])
+    rate, n = best["rate"], best["rounds"]
+    todo = {f"seed {s}": lambda s=s: transformer(parts, n, s, rate)[0][-1] for s in SEEDS}
     for seed in SEEDS:
-        todo[f"long {seed}"] = lambda seed=seed: transformer(parts, 6, seed, 1e-3)[0]
+        todo[f"long {seed}"] = lambda s=seed: transformer(parts, 6, s, 1e-3)[0]
     return all(step(name, compute) for name, compute in todo.items())
 
 
