@@ -19,11 +19,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from minillm.attention import fused_attention
 from torch import Tensor, nn
 
 import minillm
 from minillm import CausalLM, ModelConfig, TokenWindows, TrainConfig, results
-from minillm.attention import fused_attention
 from minillm.corpora import bible
 
 NAME = "time_to_loss"
