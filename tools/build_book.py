@@ -39,7 +39,7 @@ def fetch_artefacts() -> None:
     Raises:
         SystemExit: one of them could not be fetched; the reason has been printed.
     """
-    code = "import sys; from minillm.hub import main; sys.exit(main())"
+    code = "import sys; from minillm.hub.packages import main; sys.exit(main())"
     if subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode:
         raise SystemExit("An artefact could not be fetched; see the message above.")
 

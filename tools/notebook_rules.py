@@ -6,18 +6,24 @@
 from __future__ import annotations
 
 import copy
+import dis
 import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import nbformat
 
+from tools import reading_time
 from tools.project import ROOT, chapters, pages
 from tools.strip_outputs import is_checked, strip
 
 MAX_LINES = 25
+MAX_WIDTH = 100
+MAX_MINUTES = 60
+HIDDEN = {"hide-input", "remove-input", "remove-cell", "hide-cell"}
 CELL_ID = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 AUTOMATIC_ID = re.compile(r"[0-9a-f]{8}")
 HEADINGS = (
@@ -39,6 +45,7 @@ PARTS = {  # pattern in the text -> what is missing without it
 DRAWS = re.compile(r"\b(?:plt|plot)\.(?!use_book_style\b)\w+\(")
 IMAGE_WITHOUT_ALT = re.compile(r"!\[\s*\]\(|<img(?![^>]*\balt=\"[^\"]+\")[^>]*>")
 PICTURE = re.compile(r"^(`{3,}|:{3,})\{(?:figure|image)\}.*?^\1\s*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^\s*(`{3,}|:{3,})(.*)$")
 CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
 
 Rule = Callable[[Any], Iterator[str]]
@@ -105,6 +112,80 @@ def sizes_are_kept(notebook: Any) -> Iterator[str]:
             yield f"cell {cell.get('id')}: {lines} lines, more than {MAX_LINES}"
 
 
+def lines_are_short(notebook: Any) -> Iterator[str]:
+    """No line of code that the page would cut."""
+    for cell in notebook.cells:
+        widest = max((len(line) for line in cell.source.splitlines()), default=0)
+        if cell.cell_type == "code" and widest > MAX_WIDTH:
+            yield f"cell {cell.get('id')}: a line of {widest} characters, more than {MAX_WIDTH}"
+
+
+def minutes_are_computed(notebook: Any) -> Iterator[str]:
+    """The stated minutes are those of the core path, and these fit into an hour."""
+    stated, computed = reading_time.stated(notebook), reading_time.minutes(notebook)
+    if stated != computed:
+        yield f"states {stated} minutes to read, computed are {computed} (tools/reading_time.py)"
+    if computed > MAX_MINUTES:
+        yield f"the core path takes {computed} minutes, more than {MAX_MINUTES}"
+
+
+def hidden_cells_only_draw(notebook: Any) -> Iterator[str]:
+    """What a hidden cell defines, no other cell needs; and it loads no model and no result."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code):
+        if not HIDDEN & set(cell.metadata.get("tags", [])) or cell.get("id") == "setup":
+            continue
+        defined, _ = _names(cell)
+        for later in code[number + 1 :]:
+            given, taken = _names(later)
+            needed = defined & taken
+            if needed:
+                yield f"cell {cell.id}: is hidden, but {later.id} needs its {sorted(needed)[0]}"
+                break
+            defined -= given
+        if re.search(r"\b(?:minillm|results|corpora)\.(?:load|fetch)\(", cell.source):
+            yield f"cell {cell.id}: is hidden, but loads something"
+
+
+def _names(cell: Any) -> tuple[set[str], set[str]]:
+    """The names that a cell gives to a notebook, and those that it takes from earlier cells."""
+    given: set[str] = set()
+    taken: set[str] = set()
+    try:
+        code = compile(cell.source, "cell", "exec")
+    except SyntaxError:  # a magic command
+        return given, taken
+    for step in dis.get_instructions(code):
+        if step.opname == "LOAD_NAME" and step.argval not in given:
+            taken.add(step.argval)
+        elif step.opname == "STORE_NAME":
+            given.add(step.argval)
+    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
+    while inner:  # functions, classes and comprehensions
+        part = inner.pop()
+        inner += [deeper for deeper in part.co_consts if isinstance(deeper, CodeType)]
+        steps = dis.get_instructions(part)
+        taken |= {s.argval for s in steps if s.opname == "LOAD_GLOBAL"} - given
+    return given, taken
+
+
+def fences_close_in_their_cell(notebook: Any) -> Iterator[str]:
+    """Exercises, answers and admonitions stand whole; a solution has cells of its own."""
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        opened: list[str] = []
+        for line in cell.source.splitlines():
+            if not (fence := FENCE.match(line)):
+                continue
+            if opened and fence[1][0] == opened[-1][0] and not fence[2].strip():
+                opened.pop()
+            else:
+                opened.append(fence[1])
+        if opened:
+            yield f"cell {cell.get('id')}: {opened[-1]} is opened but not closed"
+
+
 def parts_are_present(notebook: Any) -> Iterator[str]:
     """Every chapter has the parts that a reader expects in it."""
     text = _text(notebook)
@@ -159,6 +240,10 @@ NOTEBOOK_RULES: tuple[Rule, ...] = (
     tags_go_together,
     ids_are_readable,
     sizes_are_kept,
+    lines_are_short,
+    minutes_are_computed,
+    hidden_cells_only_draw,
+    fences_close_in_their_cell,
     parts_are_present,
     figures_are_described,
     images_are_described,
