@@ -107,7 +107,7 @@ def measure(model: Any, tokens: list[int], means: Tensor) -> dict[str, Any]:
     for layer in range(len(means)):
         here = {"hidden": hidden[layer], "outputs": outputs[layer], "values": means[layer]}
         tables.append(scorer(removed(model, layer, **here)))
-    rounded = [[[round(n, 5) for n in head] for head in table.tolist()] for table in tables]
+    rounded = [[[float(f"{n:.4g}") for n in head] for head in table.tolist()] for table in tables]
     return {"loss": scorer.loss.mean().item(), "n": len(scorer.loss), "heads": rounded}
 
 
@@ -163,7 +163,11 @@ def main() -> None:
         found["seconds"] = time.process_time() - started
         path.write_text(json.dumps(found), encoding="utf-8")
         print(f"{path.name}: {kind}, {found['seconds']:.0f} CPU seconds", flush=True)
-    store(args.partial, corpus, f"python experiments/head_ablation.py --stretches {args.stretches}")
+    store(
+        args.partial,
+        corpus,
+        f"python experiments/head_ablation_texts.py --stretches {args.stretches}",
+    )
 
 
 if __name__ == "__main__":
