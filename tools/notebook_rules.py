@@ -155,11 +155,13 @@ def _names(cell: Any) -> tuple[set[str], set[str]]:
         code = compile(cell.source, "cell", "exec")
     except SyntaxError:  # a magic command
         return given, taken
+    before = ""
     for step in dis.get_instructions(code):
         if step.opname == "LOAD_NAME" and step.argval not in given:
             taken.add(step.argval)
-        elif step.opname == "STORE_NAME":
-            given.add(step.argval)
+        elif step.opname == "STORE_NAME" and not before.startswith("IMPORT"):
+            given.add(step.argval)  # a module that is imported is nothing computed
+        before = step.opname
     inner = [part for part in code.co_consts if isinstance(part, CodeType)]
     while inner:  # functions, classes and comprehensions
         part = inner.pop()
