@@ -255,7 +255,7 @@ def test_tokens_out_of_range():
         [np.array([0, 1, 2, 1])],
         range(3),
     ],
-    ids=str,
+    ids=["array", "list of numpy", "tuple", "tensor", "list of arrays", "range"],
 )
 def test_texts_come_as_any_sequence(corpus):
     ids = [0, 1, 2] if isinstance(corpus, range) else [0, 1, 2, 1]

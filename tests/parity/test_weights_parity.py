@@ -316,7 +316,9 @@ def test_a_vocabulary_that_is_larger_than_the_model(tmp_path):
     assert load(tmp_path).tokenizer.vocab_size == 97
 
 
-@pytest.mark.parametrize("make", [gpt2, bart, lambda: llama(tie_word_embeddings=True)], ids=str)
+@pytest.mark.parametrize(
+    "make", [gpt2, bart, lambda: llama(tie_word_embeddings=True)], ids=["gpt2", "bart", "llama"]
+)
 def test_tied_weights_under_the_name_that_the_library_kept(tmp_path, make):
     """`safetensors` keeps one name of a shared matrix, by the alphabet and not by its owner."""
     theirs = saved(make(), tmp_path)
