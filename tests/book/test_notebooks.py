@@ -18,6 +18,8 @@ TEXT = """# Title
 
 :::{admonition} About this chapter
 :class: chapter-facts
+*5 minutes to read · 5 seconds on a CPU*
+
 You will learn nothing {cite:p}`shannon1948mathematical`.
 :::
 """
@@ -92,6 +94,17 @@ def put(name: str, key: str, value: Any) -> Callable[[Any], None]:
     return lambda nb: cell(nb, name).__setitem__(key, value)
 
 
+def hidden(first: str, later: str) -> Callable[[Any], None]:
+    """Append a hidden cell and a visible one."""
+
+    def change(notebook: Any) -> None:
+        tags = {"tags": ["hide-input"]}
+        notebook.cells.append(new_code_cell(first, id="hidden", metadata=tags))
+        notebook.cells.append(new_code_cell(later, id="more"))
+
+    return change
+
+
 BAD: list[tuple[rules.Rule, Callable[[Any], None], str]] = [
     (rules.format_is_current, lambda nb: nb.__setitem__("nbformat_minor", 4), "4.4"),
     (rules.format_is_current, lambda nb: nb.metadata.pop("kernelspec"), "kernelspec"),
@@ -107,7 +120,16 @@ BAD: list[tuple[rules.Rule, Callable[[Any], None], str]] = [
     (rules.ids_are_readable, put("draw", "id", "Draw_it"), "by hand"),
     (rules.ids_are_readable, put("draw", "id", "setup"), "twice"),
     (rules.sizes_are_kept, put("draw", "source", "x = 1\n" * 26), "26 lines"),
-    (rules.sizes_are_kept, lambda nb: nb.cells.extend(nb.cells * 10), "66 cells"),
+    (rules.lines_are_short, put("draw", "source", "x = " + "1" * 97), "101 characters"),
+    (rules.minutes_are_computed, replace("title", "*5 min", "*10 min"), "states 10"),
+    (rules.minutes_are_computed, append("word " * 8900), "computed are 60"),
+    (rules.minutes_are_computed, append("word " * 9000), "65 minutes, more than 60"),
+    (rules.hidden_cells_only_draw, hidden("kept = 1", "print(kept)"), "more needs its kept"),
+    (rules.hidden_cells_only_draw, hidden("kept = 1", "def f():\n    return kept"), "its kept"),
+    (rules.hidden_cells_only_draw, hidden("kept = 1", "[kept for _ in ()]"), "its kept"),
+    (rules.hidden_cells_only_draw, hidden("results.load('a')", "pass"), "loads something"),
+    (rules.fences_close_in_their_cell, append("```{exercise}\n:label: ex-b"), "not closed"),
+    (rules.fences_close_in_their_cell, append(":::{dropdown} Answer\nYes."), "not closed"),
     (rules.parts_are_present, replace("title", "# Title", "Title"), "one title"),
     (rules.parts_are_present, append("# Second title"), "one title"),
     (rules.parts_are_present, replace("title", "chapter-facts", "note"), "facts"),
@@ -138,6 +160,21 @@ def test_bad_notebook_breaks_the_rule(
     notebook = good()
     damage(notebook)
     assert any(message in broken for broken in rule(notebook))
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        ("x = 1", "x = 2\nprint(x)"),
+        ("import math", "print(math.pi)"),
+        ("x = 1", "[x for x in (1, 2)]"),
+        ("x = 1", "f = lambda x: x"),
+    ],
+)
+def test_a_name_that_is_made_anew_is_nobodys_need(first: str, later: str) -> None:
+    notebook = good()
+    hidden(first, later)(notebook)
+    assert not list(rules.hidden_cells_only_draw(notebook))
 
 
 def test_a_described_figure_in_the_text_is_fine() -> None:
