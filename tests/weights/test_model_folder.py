@@ -35,7 +35,7 @@ SMALL = {"vocab_size": 300, "context_length": 8, "d_model": 16, "n_layers": 1, "
         ({"norm_eps": "x"}, "config.json: norm_eps is 'x', not a number"),
         ({"norm_eps": None}, "config.json: norm_eps is None, not a number"),
         ({"norm_eps": float("nan")}, "config.json: norm_eps is nan, not a number"),
-        ({"rope_theta": float("inf")}, "config.json: rope_theta is inf, not a finite number"),
+        ({"rope_theta": float("inf")}, "config.json: rope_theta is inf, not a number of at most"),
         ({"rope_theta": {"a": 1}}, "config.json: rope_theta is "),
         ({"causal": "no"}, "config.json: causal is 'no', not true or false"),
         ({"bias": "false"}, "config.json: bias is 'false', not true or false"),
@@ -118,7 +118,7 @@ def of_a_wrong_type(model):
         (with_a_buffer, "steps: not as in a CausalLM"),
         (parted, "lm_head.weight: not as in a CausalLM"),
         (wider, "transformer.norm.weight, transformer.norm.bias: not as in a CausalLM"),
-        (of_a_wrong_type, "norm_eps is '1e-5', not a number"),
+        (of_a_wrong_type, "norm_eps='1e-5' must be a number"),
     ],
 )
 def test_no_folder_is_written_that_load_would_refuse(tmp_path, spoil, message):

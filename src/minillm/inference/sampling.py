@@ -146,7 +146,7 @@ def apply_filters(logits: Tensor, sampling: Sampling) -> Tensor:
 
     Example:
         >>> apply_filters(torch.tensor([0.0, 1.0, 2.0]), Sampling(temperature=0.5, top_k=2))
-        tensor([-inf, -2., 0.])
+        tensor([-inf, -2.,  0.])
 
     Book: chapter "Generating text".
     """

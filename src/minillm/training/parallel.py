@@ -90,7 +90,8 @@ class Parallel:
         rows = torch.arange(self.rank, len(batch), self.world_size)
         own = len(rows)
         lacking = -(-len(batch) // self.world_size) - own  # 0 or 1
-        rows = torch.cat((rows, rows.new_zeros(lacking)))
+        stand_in = rows[:1] if own else rows.new_zeros(1)
+        rows = torch.cat((rows, stand_in[:lacking]))
         targets = batch.targets[rows]
         targets[own:] = IGNORE
         mask = None if batch.mask is None else batch.mask[rows]
