@@ -166,7 +166,8 @@ def _divide(logits: Tensor, temperature: float) -> Tensor:
     """(z − max z) / T, which no temperature turns into NaN, beside forbidden tokens either."""
     limits = torch.finfo(torch.float32)
     within = min(max(temperature, limits.tiny), limits.max)
-    return (logits - logits.amax(-1, keepdim=True)).float() / within
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return (logits - logits.amax(-1, keepdim=True)) / within
 
 
 def sample(
