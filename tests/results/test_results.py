@@ -37,7 +37,7 @@ def test_another_text_is_refused(folder, data):
 
 @pytest.mark.parametrize("result", [{"provenance": 1}, {"loss": float("nan")}])
 def test_what_cannot_be_kept_leaves_no_file(folder, result):
-    with pytest.raises(ValueError, match="provenance|JSON"):
+    with pytest.raises(ValueError, match=r"provenance|JSON"):
         put(result, {})
     assert not list(folder.iterdir())
 

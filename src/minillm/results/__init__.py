@@ -3,8 +3,9 @@
 Each file is JSON: the numbers, and under ``"provenance"`` what one needs to make them again: the
 command, the versions of Python, PyTorch and the package, the seeds, the seconds, and a fingerprint
 of every text that was read. Where a file holds more than that command makes (runs of another day,
-pieces put together, numbers written down by hand), its ``"note"`` says so. The scripts stand in `experiments/`; ``make experiments NAME=...`` runs
-one. A chapter that draws a stored result computes at least one of its values again.
+pieces put together, numbers written down by hand), its ``"note"`` says so. The scripts stand in
+`experiments/`; ``make experiments NAME=...`` runs one. A chapter that draws a stored result
+computes at least one of its values again.
 """
 
 from __future__ import annotations
