@@ -10,6 +10,7 @@ import dis
 import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -46,6 +47,9 @@ DRAWS = re.compile(r"\b(?:plt|plot)\.(?!use_book_style\b)\w+\(")
 IMAGE_WITHOUT_ALT = re.compile(r"!\[\s*\]\(|<img(?![^>]*\balt=\"[^\"]+\")[^>]*>")
 PICTURE = re.compile(r"^(`{3,}|:{3,})\{(?:figure|image)\}.*?^\1\s*$", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^\s*(`{3,}|:{3,})(.*)$")
+HEADING = re.compile(r"#{2,6} ")
+LABEL = re.compile(r"\([\w-]+\)=")
+SECTION = re.compile(r"(\([\w-]+\)=\n)?## ")
 CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
 
 Rule = Callable[[Any], Iterator[str]]
@@ -105,10 +109,10 @@ def ids_are_readable(notebook: Any) -> Iterator[str]:
 
 
 def sizes_are_kept(notebook: Any) -> Iterator[str]:
-    """No long cells."""
+    """No long cells, but for the self-check, which stands whole."""
     for cell in notebook.cells:
         lines = len(cell.source.splitlines())
-        if lines > MAX_LINES:
+        if lines > MAX_LINES and not cell.source.startswith("## Self-check\n"):
             yield f"cell {cell.get('id')}: {lines} lines, more than {MAX_LINES}"
 
 
@@ -169,6 +173,27 @@ def _names(cell: Any) -> tuple[set[str], set[str]]:
         steps = dis.get_instructions(part)
         taken |= {s.argval for s in steps if s.opname == "LOAD_GLOBAL"} - given
     return given, taken
+
+
+def sections_start_cells(notebook: Any) -> Iterator[str]:
+    """What comments on the output above is one cell, the next section another."""
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown" or cell.get("id") == "title":
+            continue
+        before, inside = "", False
+        for line in cell.source.splitlines():
+            inside ^= bool(FENCE.match(line))
+            if not inside and HEADING.match(line) and before.strip():
+                yield f"cell {cell.get('id')}: {line!r} begins in the middle of the cell"
+            before += "" if LABEL.fullmatch(line) else line
+
+
+def self_check_stands_whole(notebook: Any) -> Iterator[str]:
+    """Every question of the self-check is in the cell of its heading."""
+    for cell, after in pairwise(notebook.cells):
+        begins = cell.cell_type == "markdown" and cell.source.startswith("## Self-check")
+        if begins and not SECTION.match(after.source):
+            yield f"cell {after.get('id')}: goes on with the self-check"
 
 
 def fences_close_in_their_cell(notebook: Any) -> Iterator[str]:
@@ -245,6 +270,8 @@ NOTEBOOK_RULES: tuple[Rule, ...] = (
     lines_are_short,
     minutes_are_computed,
     hidden_cells_only_draw,
+    sections_start_cells,
+    self_check_stands_whole,
     fences_close_in_their_cell,
     parts_are_present,
     figures_are_described,

@@ -74,6 +74,6 @@ def _describe(value: Any, hint: Any) -> str:
     if origin is tuple:
         many = "" if arguments[-1] is ... else f"{len(arguments)} values, each "
         return f"a list of {many}{WORDS[arguments[0]]}"
-    if hint in LARGEST and type(value) in (int, float):
+    if hint in LARGEST and type(value) in (int, float) and not abs(value) <= LARGEST[hint]:
         return f"{WORDS[hint]} of at most {LARGEST[hint]:.3g} in size"
     return WORDS[hint]

@@ -23,7 +23,7 @@ TEXT = """# Title
 You will learn nothing {cite:p}`shannon1948mathematical`.
 :::
 """
-PARTS = "\n\n".join(f"## {heading}" for heading in rules.HEADINGS)
+PARTS = {name: name.lower().replace(" ", "-") for name in rules.HEADINGS}  # heading -> cell
 EXERCISE = """```{exercise}
 :label: ex-a
 ```
@@ -43,7 +43,7 @@ def good() -> Any:
         new_code_cell("plot.use_book_style()", id="setup"),
         new_code_cell("plt.plot([1, 2])", id="draw", metadata={"mystnb": figure}),
         checked,
-        new_markdown_cell(PARTS, id="parts"),
+        *(new_markdown_cell(f"## {name}", id=cell_id) for name, cell_id in PARTS.items()),
         new_markdown_cell(EXERCISE, id="exercise"),
     ]
     notebook = new_notebook(cells=cells)
@@ -128,6 +128,9 @@ BAD: list[tuple[rules.Rule, Callable[[Any], None], str]] = [
     (rules.hidden_cells_only_draw, hidden("kept = 1", "def f():\n    return kept"), "its kept"),
     (rules.hidden_cells_only_draw, hidden("kept = 1", "[kept for _ in ()]"), "its kept"),
     (rules.hidden_cells_only_draw, hidden("results.load('a')", "pass"), "loads something"),
+    (rules.sections_start_cells, append("Seen.\n\n## Next"), "'## Next' begins in the middle"),
+    (rules.sections_start_cells, append("Seen.\n\n(a)=\n### Next"), "'### Next' begins"),
+    (rules.self_check_stands_whole, put("further-reading", "source", "2. Why?"), "goes on with"),
     (rules.fences_close_in_their_cell, append("```{exercise}\n:label: ex-b"), "not closed"),
     (rules.fences_close_in_their_cell, append(":::{dropdown} Answer\nYes."), "not closed"),
     (rules.parts_are_present, replace("title", "# Title", "Title"), "one title"),
@@ -140,7 +143,7 @@ BAD: list[tuple[rules.Rule, Callable[[Any], None], str]] = [
     (rules.parts_are_present, replace("exercise", "dropdown", "tip"), "folds"),
     (rules.parts_are_present, put("setup", "id", "start"), "setup"),
     *(
-        (rules.parts_are_present, replace("parts", f"## {name}", "## Other"), name)
+        (rules.parts_are_present, replace(PARTS[name], f"## {name}", "## Other"), name)
         for name in rules.HEADINGS
     ),
     (rules.figures_are_described, drop("figure", "caption"), "figure.caption"),

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -251,3 +252,13 @@ def test_a_missing_home_is_named(monkeypatch):
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(HubError, match="set MINILLM_CACHE"):
         cache_dir()
+
+
+@pytest.mark.parametrize(("free", "message"), [(0, "no space left in .*cache"), (10**9, "pip")])
+def test_a_disk_too_full_for_pips_log_is_called_full(toy, tmp_path, monkeypatch, free, message):
+    change(monkeypatch, toy, requirement="no-such-toy==1.0")  # pip fails, whatever it may write
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(hub.shutil, "disk_usage", lambda _path: usage)
+    with pytest.raises(HubError, match=message):
+        fetch("toy", quiet=True)
+    assert list((tmp_path / "cache").iterdir()) == []

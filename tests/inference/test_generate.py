@@ -195,7 +195,7 @@ def test_nothing_to_write_returns_the_prompt():
             torch.zeros(2, 2, dtype=torch.long),
             torch.tensor([[True, True], [True, False]]),
             1,
-            "row 1 ends in padding",
+            "row 1 has padding after a token",
         ),
     ],
 )
@@ -257,3 +257,10 @@ def test_a_large_bound_costs_nothing_before_it_is_reached():
     model = NGramLM(5, 2).fit([0, 1, 2, 0, 1, 2])
     text = generate(model, torch.tensor([[0]]), max_new_tokens=10**24, stop=[2])
     assert text.tolist() == [[0, 1, 2]]
+
+
+def test_a_hole_in_a_row_is_refused():
+    model = randomise(CausalLM(GPT2))
+    mask = torch.tensor([[True, True, True], [True, False, True]])
+    with pytest.raises(ValueError, match="row 1 has padding after a token"):
+        generate(model, torch.ones(2, 3, dtype=torch.long), mask=mask, max_new_tokens=1)

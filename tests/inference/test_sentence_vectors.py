@@ -58,4 +58,4 @@ def test_bad_input(encoder, tokenizer, texts, length, message):
 
 def test_a_single_text_is_no_list_of_letters():
     with pytest.raises(ValueError, match="single text 'hello world'"):
-        sentence_vectors(None, None, "hello world")
+        sentence_vectors(Transformer(BERT), None, "hello world")

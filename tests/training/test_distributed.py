@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
 from minillm import load
@@ -306,3 +307,26 @@ def test_without_torchrun_a_session_is_one_process():
         distributed.session("tensor"),
     ):
         pass
+
+
+def test_a_gpu_machine_without_torchrun_is_told(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match="LOCAL_RANK is not"), distributed.session("ddp"):
+        pass
+
+
+def test_blocks_are_sliced_from_the_inside_out(monkeypatch):
+    class Nested(nn.Module):
+        def __init__(self):
+            super().__init__()
+            inner = nn.ModuleList([nn.Linear(2, 2)])
+            self.outer = nn.ModuleList([nn.ModuleDict({"inner": inner})])
+
+    sliced, model = [], Nested()
+    monkeypatch.setattr(distributed.Sharded, "_begin", lambda *_: None)
+    monkeypatch.setattr(distributed, "init_device_mesh", lambda *_: None)
+    monkeypatch.setattr(distributed, "fully_shard", lambda m, **_: sliced.append(m))
+    distributed.Sharded(0, 2).wrap(model)
+    assert sliced == [model.outer[0]["inner"][0], model.outer[0], model]

@@ -345,3 +345,12 @@ def test_desk_refuses(change, message):
     good = {"probabilities": {"m": [0.1, 0.9]}, "labels": [0, 1]}
     with pytest.raises(ValueError, match=message):
         widgets.ThresholdDesk(**good | change)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_named(bad):
+    weights = [[[[bad, 0.0], [0.5, 0.5]]]]
+    with pytest.raises(ValueError, match=r"head 0.0 of 'x' has weights that are not finite"):
+        widgets.AttentionExplorer({"x": (["a", "b"], weights)})
+    with pytest.raises(ValueError, match=r"score 'harm' of head \(0, 0\) is"):
+        widgets.AttentionExplorer({"x": (["a", "b"], [[HALF]])}, scores={"harm": {(0, 0): bad}})

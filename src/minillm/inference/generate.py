@@ -241,6 +241,10 @@ def _check_prompt(model: LanguageModel, tokens: Tensor, mask: Tensor | None, new
         raise ValueError(
             f"mask has shape {tuple(mask.shape)}, prompts have shape {tuple(tokens.shape)}"
         )
-    if mask is not None and not mask[:, -1].all():
-        row = int((~mask[:, -1].bool()).nonzero()[0])
-        raise ValueError(f"row {row} ends in padding: prompts must be padded on the left")
+    if mask is None:
+        return
+    real = mask.bool()
+    wrong = ~real[:, -1] | (real[:, :-1] & ~real[:, 1:]).any(1)  # padding behind a real token
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise ValueError(f"row {row} has padding after a token: prompts are padded on the left")

@@ -6,8 +6,6 @@ token is scored once, in the first window that reaches it. Chapter "Predicting t
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -55,10 +53,8 @@ def perplexity(model: LanguageModel, tokens: Tensor, *, length: int, stride: int
             targets = tokens[scored + 1 : end + 1]
             total += F.cross_entropy(logits.float(), targets, reduction="sum").item()
             scored = end
-    try:
-        return math.exp(total / (len(tokens) - 1))
-    except OverflowError:
-        return math.inf
+    mean = torch.tensor(total / (len(tokens) - 1), dtype=torch.float64)
+    return mean.exp().item()  # infinity where math.exp would raise an error
 
 
 def _check_windows(tokens: Tensor, length: int, stride: int) -> None:

@@ -48,11 +48,7 @@ def sentence_vectors(
     Source: Reimers and Gurevych (2019), arXiv:1908.10084.
     Book: chapter "Question answering and retrieval".
     """
-    if isinstance(texts, str):
-        raise ValueError(f"texts must be a list of texts, got the single text {texts[:40]!r}")
-    limit = model.config.context_length
-    if not texts or not 3 <= max_length <= limit:
-        raise ValueError(f"{len(texts)} texts, max_length={max_length}, context_length={limit}")
+    _check(texts, max_length, model.config.context_length)
     rows = [_cut(tokenizer, tokenizer.encode(text), max_length) for text in texts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     padding, device = tokenizer.special[PADDING], model.embedding.token.weight.device
@@ -62,6 +58,13 @@ def sentence_vectors(
         tokens, mask = (part.to(device) for part in _right_pad(batch, padding))
         vectors.append(F.normalize(mean_pool(model(tokens, mask=mask), mask), dim=-1))
     return torch.cat(vectors)[torch.tensor(order, device=device).argsort()]
+
+
+def _check(texts: Sequence[str], max_length: int, limit: int) -> None:
+    if isinstance(texts, str):
+        raise ValueError(f"texts must be a list of texts, got the single text {texts[:40]!r}")
+    if not texts or not 3 <= max_length <= limit:
+        raise ValueError(f"{len(texts)} texts, max_length={max_length}, context_length={limit}")
 
 
 def _right_pad(rows: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tensor]:

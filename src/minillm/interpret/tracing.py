@@ -64,9 +64,8 @@ def capture(
 ) -> Iterator[Trace]:
     """Record attention maps and hidden states of every forward pass in the `with` block.
 
-    A second pass overwrites the first. For any model made of the package's parts, also a reader's
-    own. Costs nothing outside the block; inside, memory grows with L · H · T². Not for a compiled
-    model (capture the original).
+    A second pass overwrites the first. For any model made of the package's parts, but not for a
+    compiled one (capture the original). Inside the block, memory grows with L · H · T².
 
     Args:
         model: the model to watch.

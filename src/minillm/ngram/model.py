@@ -11,7 +11,6 @@ Book: chapter "Predicting the next word".
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from numbers import Integral
 
@@ -144,8 +143,7 @@ class NGramLM:
 
     def perplexity(self, corpus: Corpus) -> float:
         """Exp of the mean of -log P over all tokens, ends of texts included."""
-        mean = -self.log_probs(corpus).mean().item()
-        return math.exp(mean) if mean < 709 else math.inf  # the largest that a float holds
+        return (-self.log_probs(corpus).mean()).exp().item()
 
     def __call__(
         self, tokens: Tensor, *, mask: Tensor | None = None, state: NGramState | None = None

@@ -10,6 +10,8 @@ Book: chapter "A GPT, and the real thing".
 
 from __future__ import annotations
 
+from typing import Any
+
 from minillm.nn.config import ModelConfig
 from minillm.weights.lookups import Settings
 
@@ -168,6 +170,20 @@ def bart_config(settings: Settings) -> ModelConfig:
     return config
 
 
+GGUF_DEMANDS: dict[str, tuple[Any, ...]] = {
+    "general.architecture": ("llama",),
+    "general.type": ("model",),
+    "split.count": (None, 0, 1),
+    "llama.rope.scaling.type": (None, "none", "linear"),
+    "llama.rope.scaling.factor": (None, 0, 1),  # counts without a type, too
+    "llama.rope.scale_linear": (None, 0, 1),  # its name in old files
+    "llama.rope.scaling.attn_factor": (None, 1),
+    "llama.attention.causal": (True,),
+    "llama.expert_count": (None, 0),
+}
+"""What a GGUF file of a Llama that we can compute may say, and nothing else."""
+
+
 def gguf_config(settings: Settings, *, tied: bool) -> ModelConfig:
     """The config of a Llama model in a GGUF file.
 
@@ -180,15 +196,8 @@ def gguf_config(settings: Settings, *, tied: bool) -> ModelConfig:
 
     Book: chapter "A GPT, and the real thing".
     """
-    settings.demand("general.architecture", "llama")
-    settings.demand("general.type", "model")
-    settings.demand("split.count", None, 0, 1)
-    settings.demand("llama.rope.scaling.type", None, "none", "linear")
-    settings.demand("llama.rope.scaling.factor", None, 0, 1)  # counts without a type, too
-    settings.demand("llama.rope.scale_linear", None, 0, 1)  # its name in old files
-    settings.demand("llama.rope.scaling.attn_factor", None, 1)
-    settings.demand("llama.attention.causal", True)
-    settings.demand("llama.expert_count", None, 0)
+    for name, values in GGUF_DEMANDS.items():
+        settings.demand(name, *values)
     heads = settings.size("llama.attention.head_count")
     config = ModelConfig(
         vocab_size=settings.size(
