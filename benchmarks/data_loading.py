@@ -5,7 +5,6 @@ it needs them: the time of `TokenWindows.batch` inside the time of whole updates
 """
 
 import json
-import platform
 import statistics
 import time
 from itertools import pairwise
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machine import machine
 
 import minillm
 
@@ -67,7 +67,7 @@ def main() -> None:
     result = {
         "made_by": "python benchmarks/data_loading.py",
         "minillm": minillm.__version__, "torch": torch.__version__,
-        "hardware": f"1 CPU thread, {platform.machine()}",
+        "machine": machine(),
         "runs": {name: measure(name, tokens) for name in SIZES},
     }  # fmt: skip
     OUT.parent.mkdir(exist_ok=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 import transformers
+from machine import machine
 from torch import Tensor
 
 import minillm
@@ -189,7 +189,7 @@ def main() -> None:
         print(name, ", ".join("{context}: {ms} ms ({growth:.2f})".format(**row) for row in grown))
     result = {
         "made_by": "python benchmarks/generation.py",
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": machine(),
         "torch": torch.__version__, "transformers": transformers.__version__,
         "speed": rows, "loss": losses, "per_token": growth,
     }  # fmt: skip

@@ -19,6 +19,7 @@ from typing import Any
 os.environ |= {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import tokenizers
+from machine import machine
 from tokenizers import models, pre_tokenizers, trainers
 
 import minillm
@@ -117,7 +118,7 @@ def main() -> None:
     result = {
         "made_by": "python benchmarks/tokenizer.py",
         "minillm": minillm.__version__, "tokenizers": tokenizers.__version__,
-        "hardware": f"1 CPU thread, {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{machine()}, Python {platform.python_version()}",
         "train_seconds": {name: round(value, 4) for name, value in train.items()},
         "encode_mb_per_second": {name: round(megabytes / v, 2) for name, v in encode.items()},
     }  # fmt: skip

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 import transformers
+from machine import machine
 from torch import nn
 
 from minillm import CausalLM, ModelConfig, TokenWindows, TrainConfig, Trainer
@@ -145,7 +145,7 @@ def main() -> None:
             print(row, flush=True)
     result = {
         "made_by": "python benchmarks/training_step.py",
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": machine(),
         "torch": torch.__version__, "transformers": transformers.__version__, "rows": rows,
     }  # fmt: skip
     OUT.parent.mkdir(exist_ok=True)

@@ -20,9 +20,11 @@ from minillm.results import store
 
 EDGE, UNKNOWN, ORDERS = 0, 1, (1, 2, 3, 4, 5)
 KS = (1.0, 0.1, 0.03, 0.01, 0.003, 0.001)
+BELOW = (3e-4, 1e-4, 3e-5, 1e-5)  # while the smallest k is the best
 DISCOUNTS = (0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 STEPS = 150
 Texts = list[list[str]]
+Floats = tuple[float, ...]
 
 
 def words(text: str) -> list[str]:
@@ -57,10 +59,14 @@ class Material:
         """Return a model of this order and rule."""
         return minillm.NGramLM(self.vocab_size, order, boundary=EDGE, **rule).fit(self.train)
 
-    def best(self, order: int, smoothing: str, name: str, values: tuple[float, ...]) -> Any:
+    def best(
+        self, order: int, smoothing: str, name: str, values: Floats, below: Floats = ()
+    ) -> dict[str, Any]:
         """Choose one number on the validation part and measure it on the test part."""
-        tried = {}
-        for value in values:
+        tried: dict[float, float] = {}
+        for value in (*values, *below):
+            if value in below and min(tried, key=lambda each: tried[each]) > min(tried):
+                break
             model = self.fit(order, smoothing=smoothing, **{name: value})
             tried[value] = model.perplexity(self.validation)
         value = min(tried, key=lambda each: tried[each])
@@ -116,7 +122,7 @@ def shares(material: Material) -> list[dict[str, Any]]:
 def measure(material: Material) -> dict[str, list[Any]]:
     """All rules, all orders."""
     return {
-        "add_k": [material.best(n, "add_k", "k", KS) for n in ORDERS],
+        "add_k": [material.best(n, "add_k", "k", KS, BELOW) for n in ORDERS],
         "interpolated": shares(material),
         "kneser_ney": [material.best(n, "kneser_ney", "discount", DISCOUNTS) for n in ORDERS],
     }

@@ -156,12 +156,13 @@ def prepared(parts: list[Texts], path: Path | None) -> Run:
     mini = minillm.load("minilm-l6")
     blocks = mini.model.blocks[-BLOCKS:]
     if path and path.exists():
-        rows, vectors = torch.load(path, weights_only=False)
+        rows, tensors = torch.load(path, weights_only=True)
+        vectors = [tensor.numpy() for tensor in tensors]
     else:
         rows = [lower(mini, texts) for texts, _ in parts]
         vectors = [over(Upper(blocks).vectors, part) for part in rows]
         if path:
-            torch.save((rows, vectors), path)
+            torch.save((rows, [torch.from_numpy(part) for part in vectors]), path)
     return {"labels": [y for _, y in parts], "rows": rows, "blocks": blocks, "vectors": vectors}
 
 

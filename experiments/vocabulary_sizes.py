@@ -26,10 +26,10 @@ from minillm.results import store
 AMOUNT, SAMPLES, DRAWS = 1_000_000, 3, 2000  # characters of a sample; draws of the bootstrap
 DISCOUNTS = (0.7, 0.8, 0.9, 0.95, 0.98)
 ORDERS = {  # merges -> orders that are tried with the first sample; its best one serves for all
-    0: (2, 3, 5, 7, 9, 11, 13),
+    0: (2, 3, 5, 7, 9, 11, 13, 15, 17, 20),
     300: (2, 3, 4, 6, 7, 8),
-    1000: (2, 3, 4, 5),
-    4000: (2, 3, 4, 5),
+    1000: (2, 3, 4, 5, 6, 7, 8),
+    4000: (2, 3, 4, 5, 6, 7),
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from tools import execution
+from tools import execution, numbers_in_prose
 from tools.execution import Run
 from tools.project import BUILD, CACHE, HTML, ROOT, chapters, pages, settings
 
@@ -106,6 +106,7 @@ def build_one(name: str) -> int:
     if not page.exists():
         print("\nThe page was not built; see above.", file=sys.stderr)
         return 1
+    numbers_in_prose.say(chapter, folder / "_build" / CACHE.name)
     print(f"\nA preview of this page alone: {page}")
     return 0
 

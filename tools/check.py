@@ -19,7 +19,7 @@ from tools.project import ROOT, chapters
 
 PYTHON = sys.executable
 PYTEST = [PYTHON, "-m", "pytest"]
-ELSEWHERE = ("book", "web", "widgets")  # tests that have a step of their own
+ELSEWHERE = ("book", "pretend", "web", "widgets")  # tests that have a step of their own
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,10 @@ STEPS = (
     ),
     Step("house rules of notebooks", command(*PYTEST, "tests/book")),
     Step("notebooks", notebooks),
+    # In processes of their own: a device is registered for good.
+    Step("pretend accelerator", command(*PYTEST, "-n", "2", "tests/pretend")),
     Step("book", command(PYTHON, "-m", "tools.build_book")),
+    Step("numbers in the prose", command(PYTHON, "-m", "tools.numbers_in_prose")),
     Step("pages in a browser", pages),
     Step("exported notebooks", exported),
 )

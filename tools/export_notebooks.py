@@ -1,49 +1,75 @@
 """Export the chapters as notebooks that run in Colab or anywhere else: ``make notebooks``.
 
-An exported notebook installs the package when it is not there, and its text is plain Markdown with
-links to the published book, because Jupyter and Colab do not know the book's directives.
+An exported notebook installs the package when it is not there, its text is plain Markdown with
+links to the published book, because Jupyter and Colab do not know the book's directives, and it
+holds the outputs of the last build.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from jupyter_cache import get_cache
+from nbformat.v4 import new_markdown_cell
 
+from tools.colab import cells, install
+from tools.colab.solutions import fold_solutions
 from tools.myst.index import Index, build
 from tools.myst.plain import plain
 from tools.myst.prose import Place
-from tools.project import BUILD, ROOT, chapters, repository_url, settings
+from tools.project import BUILD, CACHE, ROOT, chapters, repository_url, settings
 
-EXTRAS = "plot,widgets,data,weights,views"
-INSTALL = """# Installs the book's package where it is missing; installed torch and numpy stay.
-import importlib.util
+ABOUT = """\
+*This is a chapter of the book [{title}]({site}) as a notebook;
+[its page]({url}) shows the same without a kernel.*
 
-if importlib.util.find_spec("minillm") is None:
-    %pip install -q "minillm[{extras}] @ git+{url}\""""
+**To run it:** *Runtime → Run all* in Colab, *Run → Run All Cells* in Jupyter. The next cell
+installs the package `minillm` where it is missing, which takes up to a minute in Colab{fetched}.
+A graphics card is used where there is one{card}.
 
-
-def install_cell(url: str) -> Any:
-    """The first code cell: it installs `minillm` from the repository unless it is installed."""
-    return new_code_cell(INSTALL.format(extras=EXTRAS, url=url), id="install")
-
-
-def _origin_cell(title: str, url: str) -> Any:
-    text = f"*This notebook is a chapter of the book [{title}]({url}).*"
-    return new_markdown_cell(text, id="from-the-book")
+The figures and interactive parts that you see before you run anything are those of the published
+page. JupyterLab shows them once you trust the notebook: *Trust Notebook* in the command palette."""
+CARD = " and helps here: in Colab, *Runtime → Change runtime type*"
+NO_CARD = ", but is not needed here"
 
 
-def _caption_cell(cell: Any, place: Place) -> Any | None:
-    figure = cell.metadata.get("mystnb", {}).get("figure")
-    if not figure:
-        return None
-    number = place.index.figures[figure["name"]].text
-    caption = plain(figure["caption"], place)
-    return new_markdown_cell(f"*{number}. {caption}*", id=f"{cell.id}-caption")
+@dataclass(frozen=True)
+class Source:
+    """Where exported notebooks come from.
+
+    Attributes:
+        index: What the labels of the book stand for.
+        revision: The commit to which package and drawings are pinned.
+        root: The repository.
+    """
+
+    index: Index
+    revision: str
+    root: Path = ROOT
+
+    def place(self, path: Path) -> Place:
+        """Where a chapter stands in the book."""
+        page = path.relative_to(self.root).with_suffix("").as_posix()
+        return Place(page, self.index, f"{repository_url(self.root)}/raw/{self.revision}")
+
+
+def about_cell(notebook: Any, place: Place, title: str) -> Any:
+    """Where the notebook is from, and how it is run."""
+    names = install.fetched(notebook)
+    fetched = f";\nthe chapter then fetches {install.megabytes(names)} MB of models and texts, once"
+    text = ABOUT.format(
+        title=title,
+        site=f"{place.index.site}/",
+        url=place.index.documents[place.page].url,
+        fetched=fetched if names else "",
+        card=CARD if cells.helped_by_a_card(notebook) else NO_CARD,
+    )
+    return new_markdown_cell(text, id="about-this-notebook")
 
 
 def export(notebook: Any, place: Place, head: list[Any]) -> Any:
@@ -52,33 +78,44 @@ def export(notebook: Any, place: Place, head: list[Any]) -> Any:
     Args:
         notebook: A chapter.
         place: Where it stands in the book.
-        head: Cells that come before its own.
+        head: Cells that come behind its first one.
 
     Raises:
         ValueError: a cell has something that has no plain form; the message names the cell.
     """
-    cells = list(head)
+    done = []
     for cell in notebook.cells:
+        done.append(cell)
         if cell.cell_type == "markdown":
             try:
                 cell.source = plain(cell.source, place)
             except ValueError as error:
                 raise ValueError(f"{place.page}: cell {cell.id!r}: {error}") from error
-        cells.append(cell)
-        if cell.cell_type == "code" and (caption := _caption_cell(cell, place)):
-            cells.append(caption)
-    notebook.cells = cells
+        elif cell.cell_type == "code":
+            cells.fold_code(cell)
+            if caption := cells.caption_cell(cell, place):
+                done.append(caption)
+    done = fold_solutions(done)
+    notebook.cells = [*done[:1], *head, *done[1:]]
+    cells.colab_metadata(notebook)
     nbformat.validate(notebook)
     return notebook
 
 
-def export_chapter(path: Path, index: Index, root: Path = ROOT) -> Any:
-    """Read a chapter and export it."""
-    book, url = settings(root), repository_url(root)
-    page = path.relative_to(root).with_suffix("").as_posix()
-    place = Place(page, index, f"{url}/raw/{book['repository']['branch']}")
-    head = [_origin_cell(str(book["title"]), index.documents[page].url), install_cell(url)]
-    return export(nbformat.read(path, as_version=4), place, head)
+def export_chapter(path: Path, source: Source, cache: Any = None) -> tuple[Any, bool]:
+    """Read a chapter and export it.
+
+    Returns:
+        The notebook, and whether the cache had its outputs.
+    """
+    notebook, place = nbformat.read(path, as_version=4), source.place(path)
+    title = str(settings(source.root)["title"])
+    head = [
+        about_cell(notebook, place, title),
+        install.install_cell(notebook, source.revision, source.root),
+    ]
+    found = cache is not None and cells.add_outputs(notebook, cache)
+    return export(notebook, place, head), found
 
 
 def main(arguments: list[str]) -> int:
@@ -86,10 +123,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=BUILD / "notebooks")
     folder = parser.parse_args(arguments).out
-    index, failed = build(), 0
+    source, failed = Source(build(), install.commit()), 0
+    cache = get_cache(str(CACHE)) if CACHE.is_dir() else None
     for path in chapters():
         try:
-            notebook = export_chapter(path, index)
+            notebook, found = export_chapter(path, source, cache)
         except ValueError as error:
             print(error, file=sys.stderr)
             failed += 1
@@ -97,7 +135,8 @@ def main(arguments: list[str]) -> int:
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
-        print(f"exported {target}", flush=True)
+        remark = "" if found else " without outputs: `make book` makes them"
+        print(f"exported {target}{remark}", flush=True)
     return int(failed > 0)
 
 

@@ -14,6 +14,7 @@ from tools.project import HTML
 WIDTHS = (1280, 390)
 THEMES = ("light", "dark")
 SKIP = ("genindex.html", "search.html", "index.html")
+DRAW_ALL = "article section { content-visibility: visible !important; }"
 LOAD_ALL = "document.querySelectorAll('img').forEach(i => { i.loading = 'eager'; })"
 
 
@@ -34,6 +35,7 @@ def shoot(chromium: Browser, address: str, page_file: Path, folder: Path) -> Non
             )
             page = context.new_page()
             page.goto(address + page_file.as_posix(), wait_until="load")
+            page.add_style_tag(content=DRAW_ALL)  # else what is far below stays blank
             page.evaluate(LOAD_ALL)
             page.wait_for_function("[...document.images].every(i => i.complete)")
             page.wait_for_timeout(300)

@@ -26,7 +26,7 @@ NO_VENV = (
 NO_NETWORK = "A package could not be fetched. Check the network (and the proxy), then run again."
 NOT_FOUND = (
     "A package of requirements.txt was not found: either there is no network, or no release of it "
-    "exists for this system and Python. The lock is tested with Python 3.11 and 3.13."
+    "exists for this system and Python. The lock is tested with Python 3.11, 3.12 and 3.13."
 )
 HELP = {  # what a failing program prints -> what to do about it
     "No space left on device": FULL,
@@ -39,6 +39,11 @@ HELP = {  # what a failing program prints -> what to do about it
     "ECONNREFUSED": NO_NETWORK,
     "EAI_AGAIN": NO_NETWORK,
     "ETIMEDOUT": NO_NETWORK,
+    "ECONNRESET": NO_NETWORK,
+    "ConnectionResetError": NO_NETWORK,
+    "RemoteDisconnected": NO_NETWORK,
+    "IncompleteRead": NO_NETWORK,
+    "ReadTimeoutError": NO_NETWORK,
     "ProxyError": NO_NETWORK,
     "Could not find a version": NOT_FOUND,
 }

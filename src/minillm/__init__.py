@@ -8,13 +8,22 @@ pictures in `minillm.plot`, explorables in `minillm.widgets`; the last two need 
 
 from minillm.data.batch import IGNORE, Batch
 from minillm.data.labelled import LabelledTexts
+from minillm.data.masking import MaskedRows, mask_tokens
+from minillm.data.pairs import TokenPairs
+from minillm.data.sentence_pairs import SentencePairs, segments_of
 from minillm.data.windows import SequentialWindows, TokenWindows
-from minillm.device import best_device, fast_dtype, has_fast_bfloat16
+from minillm.device import best_device, choose_threads, fast_dtype, has_fast_bfloat16
 from minillm.inference.beam import Hypothesis, beam_search
+from minillm.inference.conditioned import Conditioned
 from minillm.inference.generate import Step, generate, left_pad, stream
 from minillm.inference.int4 import Int4Linear, int4_weights
 from minillm.inference.int8 import Int8Linear, int8_weights
 from minillm.inference.perplexity import perplexity
+from minillm.inference.repetition import (
+    Restrained,
+    forbid_repeated_ngrams,
+    penalise_repeats,
+)
 from minillm.inference.sampling import (
     GREEDY,
     Sampling,
@@ -25,6 +34,7 @@ from minillm.inference.sampling import (
     sample,
 )
 from minillm.inference.sentence_vectors import sentence_vectors
+from minillm.inference.speculative import Speculation, speculative_generate
 from minillm.interpret.head_ablation import ablate_heads, head_outputs
 from minillm.interpret.tracing import Trace, attention_maps, capture, logit_lens, patch
 from minillm.ngram import NGramLM
@@ -35,6 +45,7 @@ from minillm.nn.counting import count_parameters, kv_bytes_per_token, training_f
 from minillm.nn.eval_mode import eval_mode
 from minillm.nn.ffn import MLP, SwiGLU
 from minillm.nn.kv_cache import KVCache
+from minillm.nn.lora import LoRALinear, add_lora, lora_state_dict, merge_lora
 from minillm.nn.models import CausalLM, MaskedLM, Seq2Seq, init_weights
 from minillm.nn.norm import RMSNorm, post_norm, pre_norm
 from minillm.nn.position import Rope, rotate, sinusoids
@@ -55,7 +66,10 @@ from minillm.training.objectives import (
     classification_loss,
     count_targets,
     lm_loss,
+    mlm_loss,
+    seq2seq_loss,
     sequence_log_probs,
+    shift_right,
 )
 from minillm.training.optim import make_optimizer
 from minillm.training.schedules import warmup_cosine, warmup_linear, warmup_stable_decay
@@ -80,6 +94,7 @@ __all__ = [
     "CharTokenizer",
     "ChatTemplate",
     "Checkpoint",
+    "Conditioned",
     "Embedding",
     "GRUCell",
     "History",
@@ -90,8 +105,10 @@ __all__ = [
     "LSTMCell",
     "LabelledTexts",
     "LanguageModel",
+    "LoRALinear",
     "Loaded",
     "MaskedLM",
+    "MaskedRows",
     "ModelConfig",
     "Muon",
     "NGramLM",
@@ -101,15 +118,19 @@ __all__ = [
     "Record",
     "RecurrentConfig",
     "RecurrentLM",
+    "Restrained",
     "Rope",
     "SampleText",
     "Sampling",
+    "SentencePairs",
     "Seq2Seq",
     "SequenceClassifier",
     "SequentialWindows",
+    "Speculation",
     "State",
     "Step",
     "SwiGLU",
+    "TokenPairs",
     "TokenWindows",
     "Tokenizer",
     "Trace",
@@ -118,12 +139,14 @@ __all__ = [
     "Transformer",
     "WordPieceTokenizer",
     "ablate_heads",
+    "add_lora",
     "apply_filters",
     "attention_maps",
     "beam_search",
     "best_device",
     "capture",
     "causal_mask",
+    "choose_threads",
     "classification_loss",
     "count_parameters",
     "count_targets",
@@ -133,6 +156,7 @@ __all__ = [
     "filter_min_p",
     "filter_top_k",
     "filter_top_p",
+    "forbid_repeated_ngrams",
     "fused_attention",
     "generate",
     "has_fast_bfloat16",
@@ -145,20 +169,29 @@ __all__ = [
     "lm_loss",
     "load",
     "logit_lens",
+    "lora_state_dict",
     "make_optimizer",
+    "mask_tokens",
     "mean_pool",
+    "merge_lora",
+    "mlm_loss",
     "newton_schulz",
     "patch",
+    "penalise_repeats",
     "perplexity",
     "pick",
     "post_norm",
     "pre_norm",
     "rotate",
     "sample",
+    "segments_of",
     "sentence_vectors",
+    "seq2seq_loss",
     "sequence_log_probs",
+    "shift_right",
     "show_source",
     "sinusoids",
+    "speculative_generate",
     "stream",
     "training_flops",
     "warmup_cosine",

@@ -1,8 +1,8 @@
-"""Where to compute, and how much.
+"""Where to compute, and with what.
 
-The two questions every chapter asks once, in its first cell: which device is the fastest here, and
-how large may this experiment be on it? Nothing is set globally: the answers are plain values that
-the chapter passes on.
+Which device is the fastest here, which number type is fast on it, and how many threads of a CPU
+help? The answers are plain values that a chapter passes on; the number of threads alone is set for
+the whole process, because torch has no other way.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from torch import Tensor
 def best_device() -> torch.device:
     """The fastest device torch can use here: CUDA, else Apple's MPS, else the CPU.
 
+    The environment variable `MINILLM_DEVICE` answers instead, such as "cpu" or "cuda:1"; "auto" is
+    as if it were not there.
+
     Returns:
         A `torch.device`, to be passed to `model.to(...)` and `tensor.to(...)`.
+
+    Raises:
+        ValueError: If `MINILLM_DEVICE` names a device that is not here.
 
     Example:
         >>> best_device().type in {"cuda", "mps", "cpu"}
@@ -27,6 +33,8 @@ def best_device() -> torch.device:
 
     Book: chapter "Pretraining".
     """
+    if (told := os.environ.get("MINILLM_DEVICE", "auto")) != "auto":
+        return _tried(told, f"MINILLM_DEVICE={told!r}")
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -67,6 +75,41 @@ def fast_dtype(device: torch.device | str) -> torch.dtype:
     return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
 
 
+def choose_threads() -> int:
+    """Compute on the CPU with one thread or with all that torch would take, whichever is faster.
+
+    Two threads on two idle cores can halve the time of a product; on two busy or virtual cores they
+    wait for each other, and the same product takes several times as long as with one. No flag
+    tells which is the case, so a small step forward and back is timed with each. Where the
+    environment variable `OMP_NUM_THREADS` is set, its owner has decided, and nothing is changed.
+
+    Returns:
+        The number of threads that torch uses from now on.
+
+    Example:
+        >>> 1 <= choose_threads() <= (os.cpu_count() or 1)
+        True
+
+    Book: chapter "Pretraining".
+    """
+    most = torch.get_num_threads()
+    if most > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min((1, most), key=_seconds_with_threads))
+    return torch.get_num_threads()
+
+
+def _seconds_with_threads(count: int) -> float:
+    """The median time of a small training step; the first ones wake the threads."""
+    torch.set_num_threads(count)
+    x, weight = torch.ones(512, 128), torch.ones(128, 512, requires_grad=True)
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        torch.nn.functional.gelu(x @ weight).sum().backward()
+        times.append(time.perf_counter() - start)
+    return sorted(times[2:])[2]
+
+
 @cache
 def _measured_bfloat16(kind: str) -> bool:
     if kind == "cuda":
@@ -101,10 +144,12 @@ def find_device(name: str) -> torch.device:
 
     Book: chapter "Pretraining".
     """
-    if name == "auto":
-        return best_device()
+    return best_device() if name == "auto" else _tried(name, f"device {name!r}")
+
+
+def _tried(name: str, told: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
+        raise ValueError(f"{told} cannot be used here: {reason}") from None

@@ -36,7 +36,7 @@ def tiny(monkeypatch):
         stop=(tokenizer.special["<|im_end|>"],),
     )
 
-    def load(name):
+    def load(name, device=None):
         if name == "missing":
             raise ValueError("'missing' is no model or path")
         return made
@@ -72,7 +72,7 @@ def test_inspect_counts_every_parameter(tiny, capsys):
 def test_inspect_speaks_of_a_cache_only_where_there_is_one(tiny, capsys, monkeypatch):
     assert "each token of context adds" in run(capsys, "inspect", "tiny")[1]
     encoder = replace(tiny, config=replace(tiny.config, causal=False))
-    monkeypatch.setattr(commands, "load", lambda _name: encoder)
+    monkeypatch.setattr(commands, "load", lambda _name, **_: encoder)
     out = run(capsys, "inspect", "tiny")[1]
     assert "memory: " in out
     assert "each token of context" not in out
@@ -127,7 +127,7 @@ def test_the_number_of_tokens_that_fit_is_told_and_right(causal):
 def test_attention_names_the_marks_of_an_encoder(monkeypatch, capsys, tmp_path, tiny):
     tokenizer = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "##s"])
     encoder = replace(tiny, model=tiny.model.transformer, tokenizer=tokenizer)
-    monkeypatch.setattr(commands, "load", lambda _name: encoder)
+    monkeypatch.setattr(commands, "load", lambda _name, **_: encoder)
     page = tmp_path / "page.html"
     assert run(capsys, "attention", "x", "cats", "--out", str(page))[0] == 0
     state = json.loads(
@@ -252,7 +252,7 @@ def test_models_lists_what_can_be_fetched(capsys):
 
 def test_an_encoder_cannot_write(monkeypatch, capsys, tiny):
     encoder = replace(tiny, model=tiny.model.transformer)
-    monkeypatch.setattr(commands, "load", lambda _name: encoder)
+    monkeypatch.setattr(commands, "load", lambda _name, **_: encoder)
     assert "is a Transformer, which cannot write" in run(capsys, "generate", "x", "y")[2]
 
 

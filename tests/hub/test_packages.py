@@ -1,13 +1,9 @@
 """The hub with a real pip and a local index: what is kept, what is refused, what is said."""
 
 import errno
-import hashlib
 import io
-import os
 import re
-import shutil
 import tarfile
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,60 +12,10 @@ import pytest
 from minillm.hub import artefacts
 from minillm.hub import packages as hub
 from minillm.hub.artefacts import ARTEFACTS
-from minillm.hub.artefacts.row import Artefact, Member
+from minillm.hub.artefacts.row import Artefact
 from minillm.hub.cache import HubError, cache_dir
 from minillm.hub.packages import fetch
-
-TEXTS = {"toy_text/poem.txt": b"roses are red\n" * 50, "toy_text/prose.txt": b"once upon a time"}
-
-
-def member(path: str, data: bytes) -> Member:
-    return Member(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-
-
-def wheel(folder: Path) -> Path:
-    """The smallest wheel that pip accepts."""
-    path = folder / "toy_text-1.0-py3-none-any.whl"
-    info = "toy_text-1.0.dist-info/"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in TEXTS.items():
-            archive.writestr(name, data)
-        archive.writestr("toy_text/secret.py", "raise SystemExit('imported')")
-        archive.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: toy-text\nVersion: 1.0\n")
-        archive.writestr(
-            info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(info + "RECORD", "")
-    return path
-
-
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
-    """An artefact of two files in a wheel that lies in a local index; the cache is empty."""
-    index = tmp_path / "index"
-    index.mkdir()
-    archive = wheel(index)
-    artefact = Artefact(
-        name="toy",
-        what="two small texts",
-        licence="CC0",
-        origin="this test",
-        requirement="toy-text==1.0",
-        archive_size=archive.stat().st_size,
-        archive_sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
-        members=tuple(member(path, data) for path, data in TEXTS.items()),
-    )
-    monkeypatch.setitem(ARTEFACTS, "toy", artefact)
-    monkeypatch.setenv("MINILLM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    return artefact
-
-
-def files(tmp_path: Path) -> list[str]:
-    cache = tmp_path / "cache"
-    return sorted(str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file())
+from tests.hub.conftest import TEXTS, files, member
 
 
 def change(monkeypatch, artefact: Artefact, **values) -> None:
@@ -252,13 +198,3 @@ def test_a_missing_home_is_named(monkeypatch):
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(HubError, match="set MINILLM_CACHE"):
         cache_dir()
-
-
-@pytest.mark.parametrize(("free", "message"), [(0, "no space left in .*cache"), (10**9, "pip")])
-def test_a_disk_too_full_for_pips_log_is_called_full(toy, tmp_path, monkeypatch, free, message):
-    change(monkeypatch, toy, requirement="no-such-toy==1.0")  # pip fails, whatever it may write
-    usage = shutil.disk_usage(tmp_path)._replace(free=free)
-    monkeypatch.setattr(hub.shutil, "disk_usage", lambda _path: usage)
-    with pytest.raises(HubError, match=message):
-        fetch("toy", quiet=True)
-    assert list((tmp_path / "cache").iterdir()) == []

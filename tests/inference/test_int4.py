@@ -85,6 +85,12 @@ def test_what_cannot_be_stored_is_named_and_changes_nothing():
         int4_weights(nn.Tanh())
     with pytest.raises(ValueError, match="laid out for the cpu, but x is on meta"):
         Int4Linear(random_layer())(torch.empty(1, 96, device="meta"))
+    moved = Int4Linear(random_layer()).to("meta")
+    for use in (moved.dequantise, lambda: moved(torch.empty(1, 96))):
+        with pytest.raises(ValueError, match="laid out for the cpu, but the layer is on meta"):
+            use()
+    with pytest.raises(ValueError, match=r"up_proj: four-bit .* the layer is on meta"):
+        int4_weights(nn.ModuleDict({"up_proj": nn.Linear(32, 16, device="meta")}))
 
 
 def test_reading_in_chunks_equals_reading_at_once():

@@ -233,7 +233,9 @@ def test_reliability_has_a_point_a_used_bin():
 
 # --- bars and words
 def test_bars_are_in_order_from_the_top_with_their_values():
-    ax = plot.bars(["a", "b"], torch.tensor([0.5, 0.25]), errors=0.02, number="{:.2f}")
+    ax = plot.bars(
+        ["a", "b"], torch.tensor([0.5, 0.25]), errors=torch.tensor([0.02, 0.1]), number="{:.2f}"
+    )
     assert [bar.get_width() for bar in ax.patches] == [0.5, 0.25]
     assert written(ax) == ["0.50", "0.25"]
     assert tick_words(ax.yaxis) == ["a", "b"]

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import re
 from pathlib import Path
 
 import pytest
 from docutils import nodes
 from docutils.utils import new_document
 
-from web.extension import figures, finish, page, vendor
+import minillm
+from minillm.widgets import Playground
+from web.extension import (
+    explorables,
+    figures,
+    finish,
+    page,
+    styles,
+    vendor,
+    widget_state,
+    widgets,
+)
 
 SVG = (
     '<svg width="432pt" height="216pt"><rect style="fill: #FEFEFE"/>'
@@ -110,3 +125,113 @@ def test_description_is_the_first_real_paragraph() -> None:
     assert done.startswith("This chapter builds")
     assert len(done) <= page.DESCRIPTION_LENGTH
     assert done.endswith("…")
+
+
+def test_link_previews_name_the_page_and_its_place() -> None:
+    base = "https://example.org/book/"
+    done = page.cards('A "b"', "What it does.", base + "a.html", base)
+    assert '<meta property="og:title" content="A &quot;b&quot;" />' in done
+    assert f'<meta property="og:url" content="{base}a.html" />' in done
+    assert f'content="{base}_static/{vendor.SOCIAL}"' in done
+    assert (vendor.ROOT / "book" / "figures" / vendor.SOCIAL).exists()
+    assert "og:image" not in page.cards("A", "B", None, base)
+
+
+def test_html_of_the_theme_is_made_valid(tmp_path: Path) -> None:
+    view = '<meta name="viewport" content="width=device-width" />'
+    text = (
+        f'<html data-theme="auto">{view}{view}\n{view}\n'
+        '<summary>\n<p class="collapsed admonition-title">Show</p></summary>'
+        '<section id="exercise-content"><section id="solution-content">'
+        '<div id="jb-print-docs-body" class="onlyprint">\n    <h1>Order</h1>'
+        '<a href="x" target="_blank"><a rel="me" target="_blank">'
+    )
+    done = finish.render_page(text, tmp_path, set())
+    assert 'data-theme="light"' in done
+    assert done.count("viewport") == 1
+    assert '<span class="collapsed admonition-title">Show</span>' in done
+    assert "-content" not in done
+    assert '<p class="title">Order</p>' in done
+    assert '<a href="x" target="_blank" rel="noopener"><a rel="me" target="_blank">' in done
+
+
+def test_search_and_tabs_are_loaded_where_they_are(tmp_path: Path) -> None:
+    scripts = "".join(
+        f'<script src="_static/{name}.js"></script>'
+        for name in ("searchtools", "language_data", "design-tabs")
+    )
+    assert finish.render_page(scripts, tmp_path, set()) == ""
+    for mark, count in (('<div id="search-results">', 2), ('<div class="sd-tab-set">', 1)):
+        assert finish.render_page(scripts + mark, tmp_path, set()).count("<script") == count
+
+
+def test_states_of_explorables_move_to_a_file(tmp_path: Path) -> None:
+    kind = "application/vnd.jupyter.widget-state+json"
+    text = f'<title>A</title><script type="{kind}">{{"state": {{}}}}</script><p>B</p>'
+    done = widget_state.move_out(text, tmp_path / "a.html", tmp_path)
+    assert (
+        done == '<meta name="widget-state" content="a.widgets.js" />\n    <title>A</title><p>B</p>'
+    )
+    assert (tmp_path / "a.widgets.js").read_text() == 'bookWidgets({"state": {}});\n'
+    assert widget_state.move_out("<p>B</p>", tmp_path / "b.html", tmp_path) == "<p>B</p>"
+    assert not (tmp_path / "b.widgets.js").exists()
+
+
+def test_large_values_of_a_state_have_files_of_their_own(tmp_path: Path) -> None:
+    weights, small = bytes(range(256)) * 400, b"few"
+    buffers = [
+        {"path": [name], "encoding": "base64", "data": base64.b64encode(data).decode()}
+        for name, data in (("weights", weights), ("small", small))
+    ]
+    state = json.dumps({"state": {"a": {"state": {"text": "x"}, "buffers": buffers}}})
+    text = f'<title>A</title><script type="{explorables.STATE}">{state}</script>'
+    (tmp_path / "book").mkdir()
+    for name in ("a.html", "b.html"):
+        widget_state.move_out(text, tmp_path / "book" / name, tmp_path)
+    (file,) = (tmp_path / "_static" / "models").iterdir()  # one, though two pages want it
+    script = (tmp_path / "book" / "a.widgets.js").read_text()
+    moved = json.loads(script.removeprefix("bookWidgets(").removesuffix(");\n"))["state"]["a"]
+    assert moved["state"]["weights"] == {
+        "bookBytes": file.stem,
+        "file": f"../_static/models/{file.name}",
+    }
+    assert [buffer["path"] for buffer in moved["buffers"]] == [["small"]]
+    packed = file.read_text().removeprefix(f'bookBytes("{file.stem}", "').removesuffix('");\n')
+    assert gzip.decompress(base64.b64decode(packed)) == weights
+
+
+def test_an_explorable_of_a_page_without_code() -> None:
+    config = minillm.ModelConfig(vocab_size=4, context_length=4, d_model=4, n_layers=1, n_heads=1)
+    model, tokenizer = minillm.CausalLM(config), minillm.CharTokenizer("</a>")
+    html = explorables.html_of(Playground(model, tokenizer, text="</a>"), "playground0")
+    view = re.search(rf'<script type="{re.escape(widgets.VIEW)}">(.*?)</script>', html)
+    state = re.search(rf'<script type="{re.escape(explorables.STATE)}">(.*?)</script>', html)
+    assert view
+    assert state
+    assert json.loads(view[1])["model_id"] == "playground0"
+    saved = json.loads(state[1])["state"]["playground0"]
+    assert saved["state"]["text"] == "</a>"
+    assert saved["buffers"][0]["path"] == ["weights"]
+    assert 'class="widget-fallback"' in html
+
+
+def test_sheets_become_one_with_their_addresses_in_order(tmp_path: Path) -> None:
+    static = tmp_path / "_static"
+    (static / "styles").mkdir(parents=True)
+    (static / "styles" / "a.css").write_text('@import "../b.css";\np{background:url(../i.png)}')
+    (static / "b.css").write_text("q{background:url('data:x')}")
+    page_ = '<link rel="stylesheet" href="../_static/styles/a.css?v=1" /><title>T</title>'
+    assert styles.sheets(page_) == ["styles/a.css"]
+    css = styles.read_sheet(static, "styles/a.css")
+    assert css.index("q{") < css.index("p{")
+    assert "url(i.png)" in css
+    assert "url('data:x')" in css
+    done = styles.use(page_, "all.css?v=2", "../")
+    assert done == '<link rel="stylesheet" href="../_static/all.css?v=2" />\n    <title>T</title>'
+
+
+def test_sitemap_lists_the_pages_of_the_book(tmp_path: Path) -> None:
+    pages = [tmp_path / "search.html", tmp_path / "book" / "a.html"]
+    done = finish.sitemap(tmp_path, pages, "https://example.org/")
+    assert "<loc>https://example.org/book/a.html</loc>" in done
+    assert "search" not in done

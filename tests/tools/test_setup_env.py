@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,12 +63,24 @@ def test_an_environment_without_its_python_is_made_again(root: Path) -> None:
         ("ensurepip is not available", "python3-venv"),
         ("NewConnectionError: Failed to establish a new connection", "network"),
         ("npm error code ENOTFOUND", "network"),
+        ("npm error code ECONNRESET", "network"),
+        ("connection broken by 'ProxyError(..., ConnectionResetError(104, ...))'", "network"),
         ("ERROR: Could not find a version that satisfies the requirement", "network"),
         ("something else", "message above"),
     ],
 )
 def test_advice_fits_the_failure(printed: str, says: str) -> None:
     assert says in setup_env.advice(printed)
+
+
+def test_the_tested_pythons_are_those_of_the_workflow() -> None:
+    workflow = (setup_env.ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    (matrix,) = re.findall(r"python: \[(.*)\]", workflow)
+    first, *others, last = re.findall(r"[\d.]+", matrix)
+    named = f"Python {', '.join([first, *others])} and {last}"
+    assert first == ".".join(map(str, setup_env.OLDEST))
+    for text in (setup_env.NOT_FOUND, (setup_env.ROOT / "CONTRIBUTING.md").read_text("utf-8")):
+        assert named in text
 
 
 def test_supported_versions() -> None:

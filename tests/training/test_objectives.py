@@ -7,13 +7,18 @@ import torch
 import torch.nn.functional as F
 
 from minillm.data.batch import IGNORE, Batch
+from minillm.nn.models import MaskedLM, Seq2Seq
 from minillm.training import objectives
 from minillm.training.objectives import (
     classification_loss,
     count_targets,
     lm_loss,
+    mlm_loss,
+    seq2seq_loss,
     sequence_log_probs,
+    shift_right,
 )
+from tests.conftest import BERT, VASWANI, randomise
 
 V = 7
 
@@ -115,3 +120,68 @@ def test_the_size_of_a_piece_changes_nothing(piece, batch, monkeypatch):
     right = F.one_hot(batch.targets.clamp(min=0), V)
     expected = (logits.softmax(-1) - right) * (batch.targets != IGNORE)[..., None]
     torch.testing.assert_close(logits.grad, expected.detach(), atol=1e-6, rtol=1e-5)
+
+
+def test_seq2seq_loss_by_hand():
+    model = randomise(Seq2Seq(VASWANI))
+    source, mask = torch.randint(97, (2, 5)), torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    targets = torch.tensor([[7, 8, 9, 2], [5, 2, IGNORE, IGNORE]])
+    total, count = seq2seq_loss(model, Batch(source, targets, mask), start=1)
+    expected = 0.0
+    for x, y in ((source[:1], [7, 8, 9, 2]), (source[1:, :3], [5, 2])):
+        for t, token in enumerate(y):
+            logits = model(x, torch.tensor([[1, *y[:t]]]))
+            expected -= logits[0, -1].log_softmax(-1)[token].item()
+    assert count == 6
+    assert total.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_seq2seq_loss_of_unequal_rows():
+    with pytest.raises(ValueError, match="2 sources, but 3 targets"):
+        seq2seq_loss(
+            Seq2Seq(VASWANI),
+            Batch(torch.ones(2, 4, dtype=torch.long), torch.ones(3, 4, dtype=torch.long)),
+            start=1,
+        )
+
+
+def test_shift_right_never_reads_a_target_at_its_own_place():
+    targets = torch.arange(2, 14).view(2, 6)
+    written = shift_right(targets, 1)
+    assert written[:, 0].tolist() == [1, 1]
+    assert torch.equal(written[:, 1:], targets[:, :-1])
+
+
+def hidden_batch():
+    """Two rows, the second padded; three targets."""
+    tokens = torch.randint(5, 97, (2, 9))
+    targets = torch.full_like(tokens, IGNORE)
+    targets[0, 1], targets[0, 4], targets[1, 2] = 7, 8, 9
+    mask = torch.arange(9) < torch.tensor([[9], [6]])
+    return Batch(tokens, targets, mask)
+
+
+def test_the_masked_loss_is_that_of_all_logits_at_the_targets():
+    model, batch = randomise(MaskedLM(BERT)), hidden_batch()
+    logits = model(batch.inputs, mask=batch.mask)
+    expected = F.cross_entropy(logits.mT, batch.targets, ignore_index=IGNORE, reduction="sum")
+    total, count = mlm_loss(model, batch)
+    assert count == 3
+    torch.testing.assert_close(total, expected)
+    ours, theirs = (torch.autograd.grad(x, list(model.parameters())) for x in (total, expected))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    assert total.requires_grad
+
+
+def test_the_masked_loss_of_no_target_is_nothing():
+    batch = hidden_batch()
+    total, count = mlm_loss(
+        randomise(MaskedLM(BERT)), replace(batch, targets=torch.full_like(batch.targets, IGNORE))
+    )
+    assert (total.item(), count) == (0.0, 0)
+
+
+def test_the_masked_loss_wants_a_target_for_each_input():
+    batch = hidden_batch()
+    with pytest.raises(ValueError, match=r"inputs of shape \(2, 9\) .* targets \(2, 8\)"):
+        mlm_loss(randomise(MaskedLM(BERT)), replace(batch, targets=batch.targets[:, 1:]))

@@ -62,10 +62,24 @@ def visit(
     page.close()
 
 
+WALK = """async () => {
+  const style = document.createElement('style');  // what is laid out late is judged as well
+  style.textContent = 'article section { content-visibility: visible !important; }';
+  document.head.append(style);
+  for (let y = 0; y < document.documentElement.scrollHeight; y += 1200) {
+    scrollTo(0, y);
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)));
+  }
+  scrollTo(0, 0);
+}"""
+MOUNTED = """() => !document.querySelector('meta[name="widget-state"]')
+  || (document.querySelector('.anywidget-static')
+      && [...document.querySelectorAll('.anywidget-static')].every(e => e.dataset.mounted))"""
+
+
 def settle(page: Page) -> None:
-    """Load every lazy image and wait for the interactive parts."""
+    """Read the page to its end: what is loaded as it comes near is there, and every image."""
+    page.evaluate(WALK)
     page.evaluate("document.querySelectorAll('img').forEach(i => { i.loading = 'eager'; })")
     page.wait_for_function("[...document.images].every(i => i.complete)")
-    page.wait_for_function(
-        """[...document.querySelectorAll('.anywidget-static')].every(e => e.dataset.mounted)"""
-    )
+    page.wait_for_function(MOUNTED)

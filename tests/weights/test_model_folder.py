@@ -12,7 +12,7 @@ from minillm.files import read_text
 from minillm.inference.int4 import int4_weights
 from minillm.inference.int8 import int8_weights
 from minillm.nn.config import ModelConfig
-from minillm.nn.models import CausalLM
+from minillm.nn.models import CausalLM, Seq2Seq
 from minillm.runs.config import read_run_config
 from minillm.tokenizer import BPETokenizer, CharTokenizer
 from minillm.tokenizer.wordpiece import WordPieceTokenizer
@@ -144,3 +144,13 @@ def test_numbers_that_are_none_are_not_stored(tmp_path, number):
     with pytest.raises(ValueError, match=r"norm\.bias holds a number that torch\.float32 cannot"):
         save_model(tmp_path / "m", model, None, "")
     assert not (tmp_path / "m").exists()
+
+
+def test_a_translator_comes_back(tmp_path):
+    model = Seq2Seq(ModelConfig(**SMALL)).eval()
+    save_model(tmp_path, model, BPETokenizer.train(TEXT, 300), "")
+    loaded = load(tmp_path)
+    source, target = torch.randint(300, (2, 5)), torch.randint(300, (2, 3))
+    assert isinstance(loaded.model, Seq2Seq)
+    torch.testing.assert_close(loaded.model(source, target), model(source, target))
+    assert loaded.tokenizer.vocab_size <= 300

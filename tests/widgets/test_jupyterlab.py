@@ -33,13 +33,15 @@ class Case(NamedTuple):
 
 
 SETUP = """
-from minillm import BPETokenizer, widgets
+from minillm import BPETokenizer, CausalLM, CharTokenizer, ModelConfig, widgets
 
 MAPS = [[[[1.0, 0.0], [0.5, 0.5]]], [[[1.0, 0.0], [0.0, 1.0]]]]
 RUNS = [
     {"name": f"rate {x}", "settings": {"rate": x}, "steps": [0, 9], "val_loss": [3, 2 + x]}
     for x in (0.1, 0.2)
 ]
+SIZES = {"vocab_size": 6, "context_length": 8, "d_model": 8, "n_layers": 1, "n_heads": 2}
+MODEL = CausalLM(ModelConfig(**SIZES))
 views = {}
 """
 CASES = {
@@ -50,6 +52,7 @@ CASES = {
         '{"rhyme": BPETokenizer.train("sea shells " * 9, 262)}, "sea shell", limit=4',
         *("slider", "Merges known", "ArrowRight", "merges", 1),
     ),
+    "ModelSize": Case("", "slider", "Conversations at once", "ArrowRight", "conversations", 2),
     "NGramExplorer": Case(
         '["a", "cat"], [2, 1], {(0, 1): 1}, {}',
         "slider",
@@ -59,6 +62,10 @@ CASES = {
         0,
     ),
     "OptimiserPath": Case("", "slider", "Learning rate", "End", "rate", 2),
+    "Playground": Case(
+        'MODEL, CharTokenizer("sea shell"), text="sea"',
+        *("slider", "Temperature", "ArrowRight", "temperature", 1.1),
+    ),
     "RotaryPairs": Case("", "slider", "position of the query, m", "ArrowRight", "m", 7),
     "RunExplorer": Case(
         'RUNS, mode="switches"', "radio", "0.1", "ArrowRight", "chosen", {"rate": ["0.2"]}

@@ -8,14 +8,16 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.core.formatters import DisplayFormatter
 
-from minillm import widgets
+from minillm import BPETokenizer, CausalLM, CharTokenizer, ModelConfig, Sampling, widgets
 from minillm.widgets import base, pack
 from minillm.widgets.ngram import count_grams
 
@@ -28,14 +30,23 @@ def ngrams(**controls):
     return widgets.NGramExplorer.from_sequences(VERSES, min_bigram=1, min_trigram=1, **controls)
 
 
+def playground(tokenizer=None, **how):
+    tokenizer = tokenizer or CharTokenizer("sea shell")
+    sizes = {"context_length": 8, "d_model": 8, "n_layers": 1, "n_heads": 2}
+    config = ModelConfig(vocab_size=tokenizer.vocab_size, **sizes)
+    return widgets.Playground(CausalLM(config), tokenizer, **how)
+
+
 def make_all():
     return [
         ngrams(written=["the"]),
+        widgets.ModelSize(),
         widgets.SoftDictionary(),
         widgets.SoftmaxTemperature(["mat", "moon"], [2.0, 1.0], context="on the"),
         widgets.AttentionExplorer({"to be": (["to", " be"], [[HALF]])}, {(0, 0): "previous"}),
         widgets.RunExplorer([RUN], {"bigram": 2.2}),
         widgets.ThresholdDesk({"words": [0.1, 0.9]}, [0, 1], ["fine", "not fine"]),
+        playground(text="sea"),
     ]
 
 
@@ -74,6 +85,22 @@ def test_bundle_carries_words_for_readers_without_javascript(widget):
     for row in fallback.rows:
         assert all(cell in content["text/plain"] for cell in row)
         assert len(row) == len(fallback.header)
+
+
+def test_fallback_is_shown_under_ipywidgets_7_too(monkeypatch):
+    """There every widget displays itself, and IPython asks that method before all others."""
+    asked = []
+
+    def display(self):
+        asked.append(self)
+
+    monkeypatch.setattr(base.anywidget.AnyWidget, "_ipython_display_", display, raising=False)
+    shown = DisplayFormatter()
+    shown.ipython_display_formatter.enabled = True
+    content, _ = shown.format(ngrams(written=["the"]))
+    assert asked == []
+    assert {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"} <= set(content)
+    assert "explorable-fallback" in content["text/html"]
 
 
 def test_fallback_escapes_what_the_data_say():
@@ -354,3 +381,67 @@ def test_weights_that_are_no_numbers_are_named(bad):
         widgets.AttentionExplorer({"x": (["a", "b"], weights)})
     with pytest.raises(ValueError, match=r"score 'harm' of head \(0, 0\) is"):
         widgets.AttentionExplorer({"x": (["a", "b"], [[HALF]])}, scores={"harm": {(0, 0): bad}})
+
+
+# A model in the page --------------------------------------------------------------------------
+
+
+def test_playground_carries_what_it_was_given():
+    tokenizer = BPETokenizer.train("the cat sat on the mat", 270, special=["<|endoftext|>", "<s>"])
+    sampling = Sampling(temperature=0.5, top_k=3, top_p=0.9)
+    view = playground(tokenizer, text="the", sampling=sampling, examples=["a cat"])
+    assert (view.temperature, view.top_k, view.top_p) == (0.5, 3, 0.9)
+    assert (view.text, view.data["examples"]) == ("the", ["a cat"])
+    assert b'"start": "269"' not in view.weights
+    assert f'"start": "{tokenizer.special["<|endoftext|>"]}"'.encode() in view.weights
+    assert b'"start": "null"' in playground(tokenizer, start=None).weights
+    other = playground(tokenizer, start="<s>").weights
+    assert f'"start": "{tokenizer.special["<s>"]}"'.encode() in other
+
+
+def test_playground_expects_what_the_model_says():
+    view = playground(text="sea", size="small")
+    with torch.no_grad():
+        p = view._model(torch.tensor([view._tokenizer.encode("sea")]))[0, -1].softmax(-1)
+    assert [i for i, *_ in view.candidates()] == p.argsort(descending=True).tolist()
+    assert view.data["first"] == view.candidates()
+    assert playground(text="").candidates() == []
+    assert len(playground(text="sea" * 9).candidates()) == 6, "the last tokens that it can read"
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"start": "<s>"}, r"start='<s>' is no special token; there are \[\]"),
+        ({"size": "huge"}, "size is 'huge', but the choices are 'full', 'small'"),
+        ({"sampling": Sampling(min_p=0.1)}, "min_p=0.1, but the page has no slider"),
+        (
+            {"tokenizer": BPETokenizer.train("a b", 258, pattern=r"\s|\S")},
+            "cuts text by the patterns",
+        ),
+    ],
+)
+def test_what_the_page_cannot_show_is_refused(how, message):
+    with pytest.raises(ValueError, match=message):
+        playground(**how)
+
+
+def test_other_models_are_refused():
+    tokenizer = CharTokenizer("sea shell")
+    sizes = {"context_length": 8, "d_model": 8, "n_layers": 1, "n_heads": 2}
+    config = ModelConfig(vocab_size=7, **sizes)
+    with pytest.raises(ValueError, match="the tokenizer has 6 ids, the model 7"):
+        widgets.Playground(CausalLM(config), tokenizer)
+    with pytest.raises(ValueError, match="runs a CausalLM, not a Transformer"):
+        widgets.Playground(CausalLM(config).transformer, tokenizer)
+    changed = CausalLM(replace(config, vocab_size=6))
+    changed.transformer.blocks[0].attention.q_proj = torch.nn.Linear(8, 8, bias=False)
+    changed.transformer.blocks[0].attention.extra = torch.nn.Linear(8, 8)
+    with pytest.raises(ValueError, match="other weights than its config names"):
+        widgets.Playground(changed, tokenizer)
+
+
+def test_a_model_too_large_for_a_page_is_refused(monkeypatch):
+    monkeypatch.setattr("minillm.widgets.playground.MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"the model takes \d,\d{3} bytes, the page 1,000"):
+        playground()

@@ -9,7 +9,10 @@ from typing import Any
 
 import nbformat
 from pybtex.database import parse_file
+from pybtex.richtext import Text
+from sphinx.util.nodes import _make_id
 
+from tools.myst.blocks import Directive, split
 from tools.project import ROOT, pages, site_url
 
 LABEL = re.compile(r"^\(([\w-]+)\)=\n+#+ +(.+)$", re.MULTILINE)
@@ -27,6 +30,13 @@ class Target:
     url: str
 
 
+@dataclass(frozen=True)
+class Exercise(Target):
+    """An exercise; its text is its number, as in *Exercise 3*."""
+
+    title: str = ""
+
+
 @dataclass
 class Index:
     """Everything that text can refer to, by label."""
@@ -36,13 +46,22 @@ class Index:
     labels: dict[str, Target] = field(default_factory=dict)
     equations: dict[str, Target] = field(default_factory=dict)
     figures: dict[str, Target] = field(default_factory=dict)
-    exercises: dict[str, Target] = field(default_factory=dict)
+    exercises: dict[str, Exercise] = field(default_factory=dict)
     citations: dict[str, Target] = field(default_factory=dict)
+    terms: dict[str, Target] = field(default_factory=dict)
 
     def term(self, name: str) -> str:
-        """Where the glossary explains a term."""
-        anchor = re.sub(r"\s+", "-", name.strip())
-        return f"{self.site}/book/appendix/glossary.html#term-{anchor}"
+        """Where the glossary explains a term, which like Sphinx it finds in small letters too.
+
+        Raises:
+            ValueError: the glossary does not have it.
+        """
+        name = re.sub(r"\s+", " ", name.strip())
+        small = {term.lower(): target for term, target in reversed(self.terms.items())}
+        found = self.terms.get(name) or small.get(name.lower())
+        if found is None:
+            raise ValueError(f"term {name!r} is not in the glossary")
+        return found.url
 
 
 def _cells(path: Path) -> list[Any]:
@@ -60,7 +79,19 @@ def _add_text(index: Index, text: str, url: str) -> None:
     for name in FIGURE.findall(text):
         _add_figure(index, name, url)
     for title, name in EXERCISE.findall(text):
-        index.exercises[name] = Target(title, f"{url}#{name}")
+        number = f"Exercise {len(index.exercises) + 1}"
+        index.exercises[name] = Exercise(number, f"{url}#{name}", title.strip())
+    for part in split(text):
+        if isinstance(part, Directive) and part.name == "glossary":
+            _add_terms(index, part.body, url)
+
+
+def _add_terms(index: Index, body: str, url: str) -> None:
+    # A term is a line that is not indented; its anchor is what Sphinx makes of it.
+    for line in body.splitlines():
+        if line and not line[0].isspace():
+            term = line.strip()
+            index.terms[term] = Target(term, f"{url}#{_make_id(f'term-{term}')}")
 
 
 def _add_figure(index: Index, name: str, url: str) -> None:
@@ -84,16 +115,18 @@ def _add_page(index: Index, path: Path, root: Path) -> None:
 def _authors(entry: Any) -> str:
     people = entry.persons.get("author") or entry.persons.get("editor") or []
     names = [" ".join([*person.prelast_names, *person.last_names]) for person in people]
+    names = [str(Text.from_latex(name)) for name in names]
     if len(names) > 2:
         return f"{names[0]} et al."
-    return " and ".join(names) or entry.fields.get("organization", entry.fields.get("title", ""))
+    return " and ".join(names) or str(
+        Text.from_latex(entry.fields.get("organization", entry.fields.get("title", "")))
+    )
 
 
 def _citation(entry: Any, fallback: str) -> Target:
     fields = entry.fields
     url = next((base + fields[name] for name, base in WEB.items() if name in fields), fallback)
-    text = re.sub(r"[{}]", "", _authors(entry))
-    return Target(f"{text}, {fields.get('year', 'undated')}", url)
+    return Target(f"{_authors(entry)}, {fields.get('year', 'undated')}", url)
 
 
 def build(root: Path = ROOT) -> Index:

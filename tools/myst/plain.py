@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable
 
 from tools.myst.blocks import Code, Directive, split
-from tools.myst.prose import Place, find, prose
+from tools.myst.prose import Place, find, formula, prose
 
+SOLUTION, SOLUTION_END = "\1solution ", "\1end"  # lines that tools/colab/solutions.py folds
 ADMONITIONS = (
     "note",
     "tip",
@@ -35,21 +36,35 @@ def _admonition(block: Directive, place: Place) -> str:
     return _quote(prose(title, place), plain(block.body, place))
 
 
+def fold(title: str, body: str) -> str:
+    """Markdown that is folded in Jupyter, Colab and VS Code alike; the title is plain text.
+
+    Raises:
+        ValueError: the title holds markup, which would be shown as it stands.
+    """
+    if re.search(r"[`$*_<>\[]", title):
+        raise ValueError(f"the title {title!r} of a fold has markup")
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
 def _fold(block: Directive, place: Place) -> str:
-    title = block.argument or "Show"
-    return f"<details><summary>{title}</summary>\n\n{plain(block.body, place)}\n\n</details>"
+    return fold(block.argument or "Show", plain(block.body, place))
+
+
+def caption(name: str, text: str, place: Place) -> str:
+    """A caption with the number that the figure has in the book."""
+    number = f"**{place.index.figures[name].text}.** " if name in place.index.figures else ""
+    return number + plain(text, place).strip()
 
 
 def _figure(block: Directive, place: Place) -> str:
-    alt, caption = block.options.get("alt", ""), plain(block.body, place).strip()
+    alt = re.sub(r"[\[\]]", "", block.options.get("alt", ""))
     image = f"![{alt}]({place.raw}/{place.resolve(block.argument)})"
-    name = block.options.get("name", "")
-    number = place.index.figures[name].text + ". " if name in place.index.figures else ""
-    return f"{image}\n\n*{number}{caption}*" if caption else image
+    return f"{image}\n\n{caption(block.options.get('name', ''), block.body, place)}".rstrip()
 
 
 def _math(block: Directive, place: Place) -> str:
-    body = "\n".join(filter(None, (block.argument, block.body.strip())))
+    body = formula("\n".join(filter(None, (block.argument, block.body.strip()))))
     label = block.options.get("label")
     if not label:
         return f"$$\n{body}\n$$"
@@ -58,13 +73,22 @@ def _math(block: Directive, place: Place) -> str:
 
 
 def _exercise(block: Directive, place: Place) -> str:
+    number = ""
+    if label := block.options.get("label"):
+        target = find("exercise", place.index.exercises, label)
+        number = f" {target.text.removeprefix('Exercise ')}"
     title = f": {prose(block.argument, place)}" if block.argument else ""
-    return f"**Exercise{title}**\n\n{plain(block.body, place)}"
+    return f"**Exercise{number}{title}**\n\n{plain(block.body, place)}"
 
 
 def _solution(block: Directive, place: Place) -> str:
     target = find("exercise", place.index.exercises, block.argument)
-    return f"**Solution of *{target.text}***\n\n{plain(block.body, place)}".rstrip()
+    return fold(f"Solution of {target.text}", plain(block.body, place))
+
+
+def _solution_start(block: Directive, place: Place) -> str:
+    target = find("exercise", place.index.exercises, block.argument)
+    return f"{SOLUTION}{target.text}\n\n{plain(block.body, place)}".rstrip()
 
 
 def _table(block: Directive, place: Place) -> str:
@@ -93,10 +117,11 @@ DIRECTIVES: dict[str, Callable[[Directive, Place], str]] = {
     ),
     **dict.fromkeys(("figure", "image"), _figure),
     **dict.fromkeys(("exercise", "exercise-start"), _exercise),
-    **dict.fromkeys(("solution", "solution-start"), _solution),
+    "solution": _solution,
+    "solution-start": _solution_start,
     **dict.fromkeys(("code", "code-block"), _code),
     "exercise-end": lambda _block, _place: "",
-    "solution-end": lambda _block, _place: "*End of the solution.*",
+    "solution-end": lambda _block, _place: SOLUTION_END,
     "dropdown": _fold,
     "math": _math,
     "table": _table,

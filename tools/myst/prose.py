@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tools.myst.index import Index, Target
 
+Found = TypeVar("Found", bound=Target)
 ROLE = re.compile(r"\{([\w:-]+)\}(`+)(.+?)\2(?!`)", re.DOTALL)
-PROTECTED = re.compile(r"(?<![`}])(`+)(?!`).+?(?<!`)\1(?!`)|\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
+INLINE_MATH = r"(?<!\\)\$(?![\s$])(?:[^$\n]|\n(?!\s*\n))+?(?<![\s\\])\$(?!\d)"
+PROTECTED = re.compile(rf"(?<![`}}])(`+)(?!`).+?(?<!`)\1(?!`)|\$\$.+?\$\$|{INLINE_MATH}", re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)(\{[^}\n]*\})?")
 TITLED = re.compile(r"(.+?)\s*<([^<>]+)>", re.DOTALL)
 LABELLED = re.compile(r"\$\$((?:(?!\$\$).)+)\$\$ *\(([\w-]+)\)", re.DOTALL)
@@ -43,7 +46,7 @@ def _titled(text: str) -> tuple[str | None, str]:
     return (match[1], match[2]) if match else (None, text.strip())
 
 
-def find(kind: str, table: dict[str, Target], name: str) -> Target:
+def find(kind: str, table: Mapping[str, Found], name: str) -> Found:
     """What a label stands for, or a ValueError that names it."""
     if name not in table:
         raise ValueError(f"{kind} {name!r} does not exist in the book")
@@ -62,7 +65,7 @@ def _cite(text: str, place: Place, *, in_sentence: bool) -> str:
 def _refer(text: str, place: Place) -> str:
     title, name = _titled(text)
     index = place.index
-    everything = {**index.figures, **index.exercises, **index.labels}
+    everything: dict[str, Target] = {**index.figures, **index.exercises, **index.labels}
     target = find("label", everything, name)
     return f"[{title or target.text}]({target.url})"
 
@@ -99,7 +102,7 @@ ROLES: dict[str, Callable[[str, Place], str]] = {
     "math:numref": _equation,
     "doc": _document,
     "term": _term,
-    "math": lambda text, _place: f"${text}$",
+    "math": lambda text, _place: f"${formula(text)}$",
     "kbd": lambda text, _place: f"`{text}`",
     "sub": lambda text, _place: f"<sub>{text}</sub>",
     "sup": lambda text, _place: f"<sup>{text}</sup>",
@@ -131,6 +134,22 @@ def _numbered_formula(match: re.Match[str], place: Place) -> str:
     return f"$${match[1].rstrip()} \\tag{{{number}}}$$"
 
 
+def formula(tex: str) -> str:
+    r"""A formula as notebooks show it: Markdown takes `<t` for the beginning of a tag.
+
+    >>> formula("x_{<t}")
+    'x_{\\lt t}'
+    """
+    return re.sub(r"< *", r"\\lt ", tex)
+
+
+def _protected(text: str) -> str:
+    if text.startswith("`"):
+        return text
+    # Jupyter and Colab look for the end of a formula on its own line.
+    return formula(text if text.startswith("$$") else re.sub(r"\s*\n\s*", " ", text))
+
+
 def prose(text: str, place: Place) -> str:
     """Prose without MyST roles, targets and comments, its links made absolute."""
     text = ROLE.sub(lambda match: _role(match, place), TARGET_LINE.sub("", text))
@@ -138,7 +157,7 @@ def prose(text: str, place: Place) -> str:
     kept: list[str] = []
 
     def hide(match: re.Match[str]) -> str:
-        kept.append(match[0])
+        kept.append(_protected(match[0]))
         return f"\0{len(kept) - 1}\0"
 
     text = LINK.sub(lambda match: _link(match, place), PROTECTED.sub(hide, text))

@@ -12,23 +12,30 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from . import finish, formulas, page, vendor, widgets
+from tools.project import site_url
+
+from . import cells, explorables, finish, formulas, page, sources, vendor, widgets
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 
 
-def _add_static(_app: Sphinx, config: Config) -> None:
+def _configure(_app: Sphinx, config: Config) -> None:
+    config.html_baseurl = site_url() + "/"
     # Not a root `_static/`: Jupyter Book links every script and style found there on every page.
     config.html_static_path.append(str(STATIC))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the parts to the events of a Sphinx build."""
-    app.connect("config-inited", _add_static)
+    app.connect("config-inited", _configure)
     app.connect("builder-inited", vendor.copy)
+    app.connect("doctree-read", cells.give_anchors)
+    app.add_directive("playground", explorables.Playground)
+    app.connect("html-page-context", explorables.add_runtime)
     app.connect("html-page-context", page.rewrite, priority=901)
     app.connect("build-finished", finish.run, priority=999)
     formulas.setup(app)
+    sources.setup(app)
     app.add_post_transform(widgets.KeepFallback)
     app.add_css_file("book.css")
     app.add_js_file("book.js", loading_method="defer")

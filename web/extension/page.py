@@ -34,8 +34,30 @@ def _is_thebe(script: Any) -> bool:
     return "thebe" in source or "THEBE_JS_URL" in body
 
 
+def cards(title: str, text: str, address: str | None, base: str) -> str:
+    """What link previews and the browser's frame show of a page.
+
+    Args:
+        title: the page's own.
+        text: its description.
+        address: where it is published, or None.
+        base: where the book is published, or the empty string.
+    """
+    named = {"og:type": "article", "og:title": title, "og:description": text}
+    if address:
+        named |= {"og:url": address, "og:image": f"{base}_static/{vendor.SOCIAL}"}
+    tags = [f'<meta property="{k}" content="{html.escape(v)}" />' for k, v in named.items() if v]
+    tags.append('<meta name="twitter:card" content="summary_large_image" />')
+    for scheme, colour in (("light", "#ffffff"), ("dark", "#14181e")):
+        tags.append(
+            f'<meta name="theme-color" content="{colour}" '
+            f'media="(prefers-color-scheme: {scheme})" />'
+        )
+    return "\n".join(tags)
+
+
 def rewrite(
-    _app: Sphinx, _pagename: str, _template: str, context: dict[str, Any], doctree: nodes.document
+    app: Sphinx, _pagename: str, _template: str, context: dict[str, Any], doctree: nodes.document
 ) -> None:
     """Drop unused scripts, serve bertviz from the book and describe the page."""
     scripts = context.get("script_files", [])
@@ -49,3 +71,7 @@ def rewrite(
     if text and not has_own:
         tag = f'<meta name="description" content="{html.escape(text)}" />'
         context["metatags"] = context.get("metatags", "") + tag
+    title = re.sub(r"<[^>]+>", "", context.get("title", ""))
+    base = app.config.html_baseurl
+    found = cards(html.unescape(title), text, context.get("pageurl"), base)
+    context["metatags"] = f"{context.get('metatags', '')}\n{found}"

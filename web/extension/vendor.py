@@ -11,6 +11,7 @@ from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).resolve().parents[2]
 VENDOR = "_static/vendor/"
+SOCIAL = "page.png"  # a picture of a page, for link previews
 FILES = {  # path in node_modules -> path in the book's vendor folder
     "d3/dist/d3.min.js": "d3.min.js",
     "jquery/dist/jquery.min.js": "jquery.min.js",
@@ -35,6 +36,9 @@ def copy(app: Sphinx) -> None:
     """Copy the libraries, before Sphinx computes the checksums of the style sheets."""
     if app.builder.format != "html":
         return
+    static = Path(app.outdir) / "_static"
+    static.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / "book" / "figures" / SOCIAL, static / SOCIAL)
     for source, target in FILES.items():
         origin, goal = ROOT / "node_modules" / source, Path(app.outdir) / VENDOR / target
         if not origin.exists():

@@ -1,9 +1,11 @@
 /* Shows anywidget views in a page that has no kernel.
-   The page carries the saved state of every widget (MyST-NB writes it). Each view whose model has
-   `_esm` is mounted with a model that keeps its traits in memory. Until a view is mounted, and
-   whenever it fails, its fallback (a sentence, a picture) stays in place. */
+   The saved state of a page's widgets is in the page (MyST-NB writes it there), or in a file of its
+   own, which is loaded when the first of them comes near (the book's extension moves it there). Each view whose model has `_esm` is mounted with a model that
+   keeps its traits in memory. Until a view is mounted, and whenever it fails, its fallback (a
+   sentence, a picture) stays in place. */
 (() => {
   const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
+  const FILE = 'meta[name="widget-state"]';
   const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
   const models = new Map();
   const modules = new Map();
@@ -57,8 +59,8 @@
     return new DataView(bytes.buffer);
   }
 
-  function readState(script) {
-    for (const [id, entry] of Object.entries(JSON.parse(script.textContent).state)) {
+  function readState(saved) {
+    for (const [id, entry] of Object.entries(saved.state)) {
       for (const buffer of entry.buffers ?? []) {
         const path = [...buffer.path];
         const last = path.pop();
@@ -66,8 +68,36 @@
         for (const step of path) place = place[step] ??= {};
         place[last] = decode(buffer);
       }
+      for (const [name, value] of Object.entries(entry.state)) {
+        if (value?.bookBytes) entry.state[name] = () => bytesOf(value);
+      }
       models.set(id, new Model(entry.state));
     }
+  }
+
+  // A large value of a state, such as the weights of a model, is in a file of its own: the state
+  // holds a function that loads it. A file that calls nobody is cut off or not what it should be.
+  const arrived = new Map();
+  window.bookBytes = (name, packed) => arrived.set(name, packed);
+
+  async function bytesOf({ bookBytes: name, file }) {
+    if (!arrived.has(name)) {
+      await load(file).catch(() => { throw new Error(`The file of the model, ${file}, could not be loaded. Look at your connection and try again.`); });
+    }
+    try {
+      return await unpack(arrived.get(name));
+    } catch (error) {
+      arrived.delete(name);
+      throw new Error(`The file of the model, ${file}, is damaged or incomplete. Reload the page to fetch it again.`, { cause: error });
+    }
+  }
+
+  async function unpack(packed) {
+    const text = atob(packed.trim());
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new DataView(await new Response(stream).arrayBuffer());
   }
 
   function loadModule(source) {
@@ -119,9 +149,34 @@
     }
   }
 
-  function start() {
-    document.querySelectorAll(STATE).forEach(readState);
+  // What the file with the saved state calls.
+  window.bookWidgets = (...saved) => {
+    saved.forEach(readState);
     document.querySelectorAll(VIEW).forEach(mount);
+  };
+
+  const load = (file) => new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = file;
+    script.onload = done;
+    script.onerror = () => failed(new Error(`${file} could not be loaded`));
+    document.head.append(script);
+  });
+
+  function start() {
+    const inside = [...document.querySelectorAll(STATE)].map((script) => JSON.parse(script.textContent));
+    if (inside.length) window.bookWidgets(...inside);
+    const file = document.querySelector(FILE)?.content;
+    if (!file) return;
+    const near = new IntersectionObserver((seen) => {
+      if (!seen.some((entry) => entry.isIntersecting)) return;
+      near.disconnect();
+      load(file).catch(({ message }) => console.error(`${message}: pictures are shown instead.`));
+    }, { rootMargin: "1500px" });
+    const watch = () => document.querySelectorAll(".widget-fallback").forEach((view) => near.observe(view));
+    // The page itself comes first.
+    if (document.readyState === "complete") watch();
+    else addEventListener("load", watch, { once: true });
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

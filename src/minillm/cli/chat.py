@@ -22,7 +22,7 @@ def chat(options: argparse.Namespace) -> None:
     Raises:
         ValueError: If the model has no chat template, or answers may fill its whole context.
     """
-    model, tokenizer, loaded = causal(options.model)
+    model, tokenizer, loaded = causal(options.model, options.device)
     if loaded.chat_template is None:
         raise ValueError(f"{options.model} has no chat template: use `minillm generate`")
     if not isinstance(tokenizer, BPETokenizer):

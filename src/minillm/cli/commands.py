@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from minillm.device import find_device
 from minillm.hub.artefacts import ARTEFACTS
 from minillm.hub.cache import cache_dir
 from minillm.hub.packages import fetch as fetch_artefact
@@ -62,13 +63,13 @@ def fetch(options: argparse.Namespace) -> None:
         say(f"{path}\n")
 
 
-def causal(name: str) -> tuple[CausalLM, TextTokenizer, Loaded]:
-    """Load a model that can write, with its tokenizer.
+def causal(name: str, device: str) -> tuple[CausalLM, TextTokenizer, Loaded]:
+    """Load a model that can write onto a device, with its tokenizer.
 
     Raises:
-        ValueError: If the model is an encoder or has no tokenizer.
+        ValueError: If the model is an encoder or has no tokenizer, or there is no such device.
     """
-    loaded = load(name)
+    loaded = load(name, device=find_device(device))
     if not isinstance(loaded.model, CausalLM):
         raise ValueError(f"{name} is a {type(loaded.model).__name__}, which cannot write text")
     if not isinstance(loaded.tokenizer, TextTokenizer):
@@ -89,13 +90,14 @@ def pieces(
     o: argparse.Namespace,
 ) -> Iterator[str]:
     """Yield a continuation in pieces that are whole characters."""
+    device = next(loaded.model.parameters()).device
     steps = stream(
         model,
-        torch.tensor([ids]),
+        torch.tensor([ids], device=device),
         max_new_tokens=o.max_new_tokens,
         sampling=choice(o),
         stop=loaded.stop,
-        generator=torch.Generator().manual_seed(o.seed),
+        generator=torch.Generator(device).manual_seed(o.seed),
     )
     written, shown = [], ""
     for step in steps:
@@ -111,7 +113,7 @@ def pieces(
 
 def generate(options: argparse.Namespace) -> None:
     """Continue a prompt."""
-    model, tokenizer, loaded = causal(options.model)
+    model, tokenizer, loaded = causal(options.model, options.device)
     ids = tokenizer.encode(options.prompt)
     if not ids:
         raise ValueError("the prompt is empty; a model needs at least one token to go on from")
@@ -124,13 +126,14 @@ def generate(options: argparse.Namespace) -> None:
 
 def perplexity(options: argparse.Namespace) -> None:
     """Score a text file."""
-    model, tokenizer, _ = causal(options.model)
+    model, tokenizer, _ = causal(options.model, options.device)
     data = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{options.file} is not UTF-8: byte {error.start} is invalid") from None
-    tokens = torch.tensor(tokenizer.encode(text))
+    device = next(model.parameters()).device
+    tokens = torch.tensor(tokenizer.encode(text), device=device)
     length = min(options.length, model.config.context_length)
     value = text_perplexity(model, tokens, length=length, stride=max(1, length // 2))
     bits = torch.tensor(value).log2().item() * (len(tokens) - 1) / max(1, len(text))
@@ -178,16 +181,17 @@ def attention(options: argparse.Namespace) -> None:
     from minillm.widgets import AttentionExplorer, standalone_page  # noqa: PLC0415 - an extra
     from minillm.widgets.page import MAX_PAGE  # noqa: PLC0415
 
-    loaded = load(options.model)
+    device = find_device(options.device)
+    loaded = load(options.model, device=device)
     if loaded.tokenizer is None:
         raise ValueError(f"{options.model} has no tokenizer beside its weights")
     if isinstance(loaded.model, Seq2Seq):
         raise ValueError(f"{options.model} reads two texts; the page shows one")
     ids = loaded.tokenizer.encode(options.text)
     _check_page(loaded.config, len(ids), MAX_PAGE)
-    maps = attention_maps(loaded.model, torch.tensor([ids]))[:, 0]  # (L, H, T, T)
+    maps = attention_maps(loaded.model, torch.tensor([ids], device=device))[:, 0]  # (L, H, T, T)
     tokens = [shown(loaded.tokenizer, i) for i in ids]
-    view = AttentionExplorer({options.text: (tokens, maps.numpy())}, limit=MAX_PAGE)
+    view = AttentionExplorer({options.text: (tokens, maps)}, limit=MAX_PAGE)
     page = standalone_page(view, title=f"Attention of {options.model}")
     target = Path(options.out)
     target.write_text(page, encoding="utf-8")

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _model(perplexity)
     perplexity.add_argument("file", help="a UTF-8 text file, or - for standard input")
     perplexity.add_argument("--length", type=_whole(1), default=512, help="tokens read at once")
-    _model(command("inspect", commands.inspect, "layers, shapes, parameters and memory"))
+    _name(command("inspect", commands.inspect, "layers, shapes, parameters and memory"))
     attention = command("attention", commands.attention, "write an interactive page of all heads")
     _model(attention)
     attention.add_argument("text", help="one or two sentences")
@@ -104,6 +104,12 @@ def _tokenizer(command: argparse.ArgumentParser) -> None:
 
 
 def _model(command: argparse.ArgumentParser) -> None:
+    _name(command)
+    text = "cpu, cuda, mps, or auto for the fastest"
+    command.add_argument("--device", default="auto", help=text)
+
+
+def _name(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model", help="a name from `minillm models`, hf:owner/name, a GGUF file or a folder"
     )

@@ -17,6 +17,7 @@ from minillm.corpora.functions import stdlib_functions
 from minillm.corpora.geography import geo_facts
 from minillm.corpora.stories.corpus import stories
 from minillm.corpora.texts import bible, python_docs, reviews
+from minillm.corpora.verse_pairs import verse_pairs
 from minillm.errors import did_you_mean
 from minillm.files import read_text
 
@@ -35,6 +36,7 @@ CORPORA: dict[str, Callable[[], Corpus[Any] | TextCorpus]] = {
     "geo-facts-zh": partial(geo_facts, "zh"),
     "stdlib-functions": stdlib_functions,
     "stories": stories,
+    "verse-pairs": verse_pairs,
 }
 """Every corpus that can be called by name."""
 

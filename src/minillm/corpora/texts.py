@@ -6,12 +6,12 @@ Book: chapter "Predicting the next word".
 from __future__ import annotations
 
 import html
-import pydoc_data.topics
 import re
 from functools import cache
 from typing import Literal, NamedTuple
 
 from minillm.corpora.core import Card, Corpus, TextCorpus, distinct, parts_by, sizes
+from minillm.corpora.shipped import MADE_WITH, shipped
 from minillm.corpora.verses import numbered_verses
 from minillm.hub.packages import fetch
 
@@ -41,18 +41,34 @@ class Review(NamedTuple):
     score: float
 
 
-@cache
-def python_docs() -> TextCorpus:
-    """Python's own reference manual in plain English, from the standard library: no download.
+def python_topics() -> dict[str, str]:
+    """What Python's `help` prints about the language, by topic, as it is: with its repetitions.
+
+    The text is that of one version, and comes with the package: it is the same on every Python.
 
     Example:
-        >>> docs = python_docs()
-        >>> len(docs.text) > 300_000 and "for" in docs.train
-        True
+        >>> topics = python_topics()
+        >>> len(topics), topics["for"].splitlines()[0]
+        (79, 'The "for" statement')
 
     Book: chapter "Pretraining".
     """
-    topics = pydoc_data.topics.topics
+    topics: dict[str, str] = shipped("python_manual")
+    return topics
+
+
+@cache
+def python_docs() -> TextCorpus:
+    """Python's own reference manual in plain English, shipped with the package: no download.
+
+    Example:
+        >>> docs = python_docs()
+        >>> len(docs.text), "for" in docs.train
+        (373292, True)
+
+    Book: chapter "Pretraining".
+    """
+    topics = python_topics()
     paragraphs = [(name, p) for name in sorted(topics) for p in topics[name].split("\n\n")]
     kept = distinct(paragraphs, lambda pair: pair[1].strip())
     divided = parts_by((f"python/{name}", text) for name, text in kept)
@@ -60,11 +76,11 @@ def python_docs() -> TextCorpus:
     text = "\n\n".join(text for _, text in kept)
     card = Card(
         what="help texts of Python's language reference (pydoc_data.topics), joined in key order",
-        origin="the Python standard library that is running this",
+        origin=f"the standard library of Python {MADE_WITH['python']}, shipped with minillm",
         licence="PSF License (part of Python)",
         size=f"{len(text):,} characters, {len(set(text))} distinct, {len(topics)} topics",
         split=f"by topic; train, validation, test: {sizes(parts)} characters",
-        faults="differs a little between Python versions; grammar rules and tables stand among "
+        faults="other versions of Python have another text; grammar rules and tables stand among "
         f"the prose; {len(paragraphs) - len(kept)} repeated paragraphs were removed",
     )
     return TextCorpus(text, train, validation, test, card)

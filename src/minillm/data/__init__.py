@@ -9,6 +9,16 @@ Book: chapter "Pretraining".
 
 from minillm.data.batch import IGNORE, Batch
 from minillm.data.labelled import LabelledTexts
+from minillm.data.pairs import SequentialPairs, TokenPairs
 from minillm.data.windows import SequentialWindows, TokenWindows, generator
 
-__all__ = ["IGNORE", "Batch", "LabelledTexts", "SequentialWindows", "TokenWindows", "generator"]
+__all__ = [
+    "IGNORE",
+    "Batch",
+    "LabelledTexts",
+    "SequentialPairs",
+    "SequentialWindows",
+    "TokenPairs",
+    "TokenWindows",
+    "generator",
+]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from minillm.data.batch import Batch
-from minillm.data.windows import _share, generator
+from minillm.data.windows import generator, share_of
 
 
 class LabelledTexts:
@@ -66,7 +66,7 @@ class LabelledTexts:
 
     def batch(self, step: int, size: int, *, rank: int = 0, world_size: int = 1) -> Batch:
         """The texts of one step: `size` in all, of which this rank gets every world_size-th."""
-        number = torch.arange(step * size, (step + 1) * size)[_share(size, rank, world_size)]
+        number = torch.arange(step * size, (step + 1) * size)[share_of(size, rank, world_size)]
         rounds, which = (number // len(self)).unique(return_inverse=True)
         orders = torch.stack([self._order(r) for r in rounds.tolist()])  # (rounds, N)
         return self._take(orders[which, number % len(self)])

@@ -61,7 +61,7 @@ class TokenWindows:
         Raises:
             ValueError: If rank and world_size leave this rank without a row.
         """
-        rows = _share(size, rank, world_size)
+        rows = share_of(size, rank, world_size)
         last = len(self.tokens) - self.length
         starts = torch.randint(last, (size,), generator=generator(self.seed, step))
         return self._cut(starts[rows])
@@ -84,7 +84,7 @@ class SequentialWindows(TokenWindows):
     def batch(self, step: int, size: int, *, rank: int = 0, world_size: int = 1) -> Batch:
         """Windows step · size, step · size + 1, …, counted modulo their number."""
         number = torch.arange(step * size, (step + 1) * size) % len(self)
-        return self._cut(number[_share(size, rank, world_size)] * self.length)
+        return self._cut(number[share_of(size, rank, world_size)] * self.length)
 
     def __iter__(self) -> Iterator[Batch]:
         """Every window once, in batches of 32."""
@@ -106,7 +106,7 @@ def generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((z ^ z >> 31) % 2**63)
 
 
-def _share(size: int, rank: int, world_size: int) -> slice:
+def share_of(size: int, rank: int, world_size: int) -> slice:
     """The rows of a rank, or an error if it would have none."""
     if not 0 <= rank < world_size or size < world_size:
         raise ValueError(f"rank {rank} of {world_size} gets no row of a batch of {size}")

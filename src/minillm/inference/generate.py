@@ -2,7 +2,7 @@
 
 Read the prompt, look at the scores of the next token, choose one, read it, and so on. What has been
 read is kept in the model's `state`, so each token is read once. `stream` yields step by step and
-`generate` collects. Left out: speculative decoding, penalties. Chapter "Generating text".
+`generate` collects. Left out: what `speculative` and `repetition` do. Chapter "Generating text".
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class Int4Linear(nn.Module):
         x: (..., in) → (..., out)
 
     Raises:
-        ValueError: If the width does not divide into groups, the rows not into the kernel's blocks
-            of 16, or a weight is not finite.
+        ValueError: If the layer is not on the CPU, the width does not divide into groups, the rows
+            not into the kernel's blocks of 16, or a weight is not finite.
 
     Example:
         >>> layer = nn.Linear(64, 32)
@@ -57,6 +57,7 @@ class Int4Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
+        _require_cpu(linear.weight, "the layer")
         self.in_features, self.out_features = linear.in_features, linear.out_features
         codes, scale_zero = quantise_groups(linear.weight.detach().float())
         packed = torch._convert_weight_to_int4pack_for_cpu(codes, 1)  # the 1 has no effect on a CPU
@@ -69,19 +70,31 @@ class Int4Linear(nn.Module):
         """Multiply each vector of `x` by the stored matrix.
 
         Raises:
-            ValueError: If `x` is not on the CPU.
+            ValueError: If `x` or the layer is not on the CPU.
         """
-        if x.device.type != "cpu":
-            raise ValueError(f"four-bit weights are laid out for the cpu, but x is on {x.device}")
+        _require_cpu(x, "x")
+        _require_cpu(self.packed, "the layer")
         rows, scale_zero = x.reshape(-1, self.in_features), self.scale_zero.to(x.dtype)
         y = torch._weight_int4pack_mm_for_cpu(rows, self.packed, GROUP, scale_zero)
         y = y.view(*x.shape[:-1], self.out_features)
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
     def dequantise(self) -> Tensor:
-        """Return the matrix that the codes stand for, in float32: (out, in)."""
+        """Return the matrix that the codes stand for, in float32: (out, in).
+
+        Raises:
+            ValueError: If the layer has been moved away from the CPU.
+        """
+        _require_cpu(self.packed, "the layer")
         identity, scale_zero = torch.eye(self.in_features), self.scale_zero.float()
         return torch._weight_int4pack_mm_for_cpu(identity, self.packed, GROUP, scale_zero).mT
+
+
+def _require_cpu(tensor: Tensor, what: str) -> None:
+    if tensor.device.type != "cpu":
+        raise ValueError(
+            f"four-bit weights are laid out for the cpu, but {what} is on {tensor.device}"
+        )
 
 
 def quantise_groups(weight: Tensor) -> tuple[Tensor, Tensor]:

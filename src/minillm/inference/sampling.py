@@ -3,7 +3,7 @@
 A language model ends in logits, one score for every token of the vocabulary. How a token is chosen
 from them is not part of the model, and it decides between dull, lively and broken text. Each filter
 is a function from logits to logits that sets what may not be chosen to minus infinity, so filters
-compose. Left out: repetition penalties and other rules that look at the text so far.
+compose. Rules that look at the text so far, such as penalties, are in `repetition`.
 
 Papers: Fan et al. (2018), arXiv:1805.04833 (top-k); Holtzman et al. (2020), arXiv:1904.09751
 (top-p); Nguyen et al. (2024), arXiv:2407.01082 (min-p). Chapter "Generating text".

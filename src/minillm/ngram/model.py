@@ -39,7 +39,7 @@ class NGramState:
 
     def reorder(self, index: Tensor) -> None:
         """Keep the rows `index` (B,) of the batch, in that order."""
-        self.tokens = self.tokens[index]
+        self.tokens = self.tokens[index.cpu()]
 
 
 class NGramLM:
@@ -48,8 +48,8 @@ class NGramLM:
     Near the beginning of a text the model uses the few tokens that are there. With a `boundary`,
     each text of a corpus is read as boundary, text, boundary: the first is a context and never
     predicted, the second is predicted like any token. Without one, texts have no end.
-    Before `fit` every token has probability 1/V. Counts are kept on the CPU in float64; the tokens
-    must be there too.
+    Before `fit` every token has probability 1/V. Counts are kept on the CPU in float64, and so are
+    probabilities; tokens may be on any device, and what a call returns is where its tokens are.
 
     Args:
         vocab_size: V; every distribution is over exactly these tokens.
@@ -158,16 +158,16 @@ class NGramLM:
         Shape:
             returns (B, T, V).
         """
-        length = tokens.shape[1]
+        (length, device), tokens = (tokens.shape[1], tokens.device), tokens.cpu()
         if state is not None:
             tokens = torch.cat([state.tokens, tokens], dim=1)
             state.tokens = tokens[:, max(tokens.shape[1] - self.order + 1, 0) :]
             state.length += length
         real = torch.ones_like(tokens, dtype=torch.bool)
         if mask is not None:
-            real = mask[:, mask.shape[1] - tokens.shape[1] :]
+            real = mask.cpu()[:, mask.shape[1] - tokens.shape[1] :]
         log_p = self._next(self._check(tokens), real, last=length).log()
-        return log_p.to(torch.get_default_dtype())
+        return log_p.to(torch.get_default_dtype()).to(device)
 
     def new_state(self, batch: int, length: int) -> NGramState:  # noqa: ARG002 - it never grows
         """Return an empty state for `batch` texts; `length` does not matter to an n-gram."""
@@ -217,7 +217,8 @@ class NGramLM:
         """All texts as one tensor (T,), and the place of each token in its text."""
         one = isinstance(corpus, Tensor) or (len(corpus) > 0 and isinstance(corpus[0], Integral))
         edge = torch.tensor([] if self.boundary is None else [self.boundary], dtype=torch.long)
-        texts = [torch.as_tensor(text, dtype=torch.long) for text in ([corpus] if one else corpus)]
+        rows = [corpus] if one else corpus
+        texts = [torch.as_tensor(text, dtype=torch.long, device="cpu") for text in rows]
         if bad := [tuple(text.shape) for text in texts if text.ndim != 1]:
             raise ValueError(f"a text is a row of ids, got one of shape {bad[0]}")
         lengths = torch.tensor([text.numel() for text in texts], dtype=torch.long) + 2 * len(edge)

@@ -8,5 +8,6 @@
 6. `models`: heads on the stack: `CausalLM` (GPT, Llama), `MaskedLM` (BERT), `Seq2Seq`.
 
 Beside the road: `linear` (the layer all others use), `classifier`, `recurrent` (RNN, GRU and LSTM),
-`counting` (parameters, bytes, FLOPs), `eval_mode`.
+`moe` (a feed-forward network of experts), `lora` (a trainable difference of low rank), `counting`
+(parameters, bytes, FLOPs), `eval_mode`.
 """

@@ -109,7 +109,7 @@ class MaskedLM(nn.Module):
         ValueError: If the config is causal or has cross-attention.
 
     Source: Devlin et al. (2019), arXiv:1810.04805.
-    Book: chapter "Objectives: next word, masked word, next sentence".
+    Book: chapter "Objectives".
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -133,10 +133,28 @@ class MaskedLM(nn.Module):
             self.lm_head.weight = self.transformer.embedding.token.weight
 
     def forward(
-        self, tokens: Tensor, *, mask: Tensor | None = None, segments: Tensor | None = None
+        self,
+        tokens: Tensor,
+        *,
+        mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        where: Tensor | None = None,
     ) -> Tensor:
-        """Return logits (B, T, V); `mask` (B, T) is True for real tokens."""
+        """Return the logits (B, T, V), or (N, V) at the N positions that are wanted.
+
+        Args:
+            tokens: ids (B, T).
+            mask: (B, T), True = a real token.
+            segments: segment ids (B, T).
+            where: (B, T), True = a wanted position; the head is computed for these alone.
+        """
         hidden = self.transformer(tokens, mask=mask, segments=segments)
+        if where is not None:
+            hidden = hidden[where]  # (N, D)
+        return self.head(hidden)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Return the logits (…, V) of hidden vectors (…, D)."""
         return self.lm_head(self.norm(F.gelu(self.dense(hidden))))
 
 

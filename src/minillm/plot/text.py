@@ -43,6 +43,7 @@ def bars(
     if heights.shape != (len(labels),):
         raise ValueError(f"{len(labels)} labels for values of shape {heights.shape}")
     ax = axes_or_new(ax, height=0.9 + 0.32 * len(labels))
+    errors = None if errors is None else as_array(errors)
     drawn = ax.barh(range(len(labels)), heights, xerr=errors, color=BLUE, ecolor=INK, height=0.7)
     ax.bar_label(drawn, [number.format(value) for value in heights], padding=4, fontsize=9.5)
     ax.set_yticks(range(len(labels)), labels, parse_math=False)

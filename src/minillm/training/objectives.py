@@ -5,7 +5,8 @@ so a batch may be split into pieces or spread over machines, and one division at
 exact result. Cross-entropy is computed in float32 whatever the model computes in. Left out: label
 smoothing and auxiliary losses.
 
-Chapters "Pretraining" and "Classification, sentiment, moderation".
+Chapters "Pretraining", "Objectives", "Encoder, decoder, both" and
+"Classification, sentiment, moderation".
 """
 
 from __future__ import annotations
@@ -42,6 +43,82 @@ def lm_loss(model: Scorer, batch: Batch) -> tuple[Tensor, int]:
     Book: chapter "Pretraining".
     """
     return _cross_entropy(_scores(model, batch), batch.targets)
+
+
+def mlm_loss(model: Scorer, batch: Batch) -> tuple[Tensor, int]:
+    r"""Masked-word loss: the sum of -log p over the hidden tokens, and their number.
+
+    \mathcal{L} = -\sum_{b} \sum_{i \in \Omega_b} \log p_\theta(x_{b,i} \mid \tilde x_b)
+
+    where x̃ is the damaged row and Ω are its targets. The head is computed at the targets alone.
+
+    Args:
+        model: a `MaskedLM`; maps tokens (B, T) and `where=` (B, T) to logits (N, V).
+        batch: what `mask_tokens` returned; a target of `IGNORE` is not counted.
+
+    Returns:
+        The sum in nats (a float32 scalar with a gradient), and the number of counted targets.
+
+    Raises:
+        ValueError: If inputs and targets disagree in shape.
+
+    Source: Devlin et al. (2019), section 3.1, arXiv:1810.04805.
+    Book: chapter "Objectives".
+    """
+    if batch.inputs.shape != batch.targets.shape:
+        raise ValueError(
+            f"inputs of shape {tuple(batch.inputs.shape)} do not fit targets "
+            f"{tuple(batch.targets.shape)}"
+        )
+    where = batch.targets != IGNORE
+    logits = model(batch.inputs, mask=batch.mask, where=where)
+    return _cross_entropy(logits, batch.targets[where])
+
+
+def seq2seq_loss(model: Scorer, batch: Batch, *, start: int) -> tuple[Tensor, int]:
+    r"""Loss of a translation: the sum of -log p over the tokens of the targets, and their number.
+
+    \mathcal{L} = -\sum_{b,t} \log p_\theta(y_{b,t} \mid y_{b,<t}, \text{source}_b)
+
+    The decoder reads the right translation, moved by one place (`shift_right`), whatever it would
+    have written itself: teacher forcing.
+
+    Args:
+        model: maps source (B, S), what is written (B, T), and `source_mask`, to logits (B, T, V).
+        batch: sources (B, S) as inputs, with their mask, and targets (B, T); `IGNORE` is not
+            counted.
+        start: the id that the decoder reads first.
+
+    Returns:
+        The sum in nats (a float32 scalar with a gradient), and the number of counted targets.
+
+    Raises:
+        ValueError: If logits and targets disagree in shape, or sources and targets in rows.
+
+    Source: Sutskever et al. (2014), arXiv:1409.3215.
+    Book: chapter "Encoder, decoder, both".
+    """
+    if len(batch.inputs) != len(batch.targets):
+        raise ValueError(f"{len(batch.inputs)} sources, but {len(batch.targets)} targets")
+    written = shift_right(batch.targets, start)
+    return _cross_entropy(model(batch.inputs, written, source_mask=batch.mask), batch.targets)
+
+
+def shift_right(targets: Tensor, start: int) -> Tensor:
+    """What a decoder reads while it is taught `targets`: a start token, then all but the last.
+
+    Shape:
+        targets: (B, T) → (B, T); a target of `IGNORE` is read as the start token.
+
+    Example:
+        >>> shift_right(torch.tensor([[7, 8, 9], [7, 9, IGNORE]]), 1).tolist()
+        [[1, 7, 8], [1, 7, 9]]
+
+    Book: chapter "Encoder, decoder, both".
+    """
+    first = torch.full_like(targets[:, :1], start)
+    written = torch.cat((first, targets[:, :-1]), dim=1)
+    return written.masked_fill(written == IGNORE, start)
 
 
 def classification_loss(model: Scorer, batch: Batch) -> tuple[Tensor, int]:

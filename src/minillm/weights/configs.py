@@ -113,7 +113,7 @@ def bert_config(settings: Settings) -> ModelConfig:
     Raises:
         ValueError: If a size is missing or a setting is not supported.
 
-    Book: chapter "Objectives: next word, masked word, next sentence".
+    Book: chapter "Objectives".
     """
     settings.demand("hidden_act", "gelu")
     settings.demand("position_embedding_type", "absolute")

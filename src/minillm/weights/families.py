@@ -113,7 +113,7 @@ def bert_table(config: ModelConfig, *, masked_lm: bool) -> Table:
     The pooler and the head for next sentences (seq_relationship) carry nothing that our models use.
 
     Source: Devlin et al. (2019), arXiv:1810.04805.
-    Book: chapter "Objectives: next word, masked word, next sentence".
+    Book: chapter "Objectives".
     """
     words, guess = "embeddings.word_embeddings.weight", "cls.predictions."
     decoder, ignored = f"{guess}decoder.", r"embeddings\.position_ids|pooler\..*|cls\.seq_.*"

@@ -27,16 +27,17 @@ from torch import Tensor
 from minillm.checks import convert
 from minillm.files import write_whole
 from minillm.nn.config import ModelConfig
-from minillm.nn.models import CausalLM, MaskedLM
+from minillm.nn.models import CausalLM, MaskedLM, Seq2Seq
 from minillm.nn.transformer import Transformer
 from minillm.tokenizer import BPETokenizer, CharTokenizer
 from minillm.weights.assemble import assemble
 from minillm.weights.safetensors import read_safetensors, write_safetensors
 
-Model = CausalLM | MaskedLM | Transformer
+Model = CausalLM | MaskedLM | Seq2Seq | Transformer
 CLASSES: dict[str, Callable[[ModelConfig], Model]] = {
     "minillm.CausalLM": CausalLM,
     "minillm.MaskedLM": MaskedLM,
+    "minillm.Seq2Seq": Seq2Seq,
     "minillm.Transformer": Transformer,
 }
 TOKENIZERS: dict[str, type[BPETokenizer] | type[CharTokenizer]] = {
@@ -59,7 +60,7 @@ def save_model(
 
     Args:
         folder: made if it is not there.
-        model: a `CausalLM`, `MaskedLM` or `Transformer`.
+        model: a `CausalLM`, `MaskedLM`, `Seq2Seq` or `Transformer`.
         tokenizer: what made its ids; None for a model without text.
         card: Markdown for a reader who has nothing but this folder.
         dtype: float32, or float16 for half the size and three decimal digits.

@@ -74,8 +74,25 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
 
     Book: chapter "A GPT, and the real thing".
     """
+    Path(path).write_bytes(safetensors_bytes(tensors))
+
+
+def safetensors_bytes(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """The content of a safetensors file.
+
+    Args:
+        tensors: by name.
+        metadata: texts for the header's `__metadata__`.
+
+    Raises:
+        ValueError: If a tensor's type is not known to the format.
+
+    Book: chapter "A GPT, and the real thing".
+    """
     codes = {dtype: code for code, dtype in DTYPES.items()}
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     chunks: list[bytes] = []
     end = 0
     # Wide types first: then each tensor begins on a border of its own width.
@@ -93,7 +110,7 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
         }
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    Path(path).write_bytes(len(text).to_bytes(8, "little") + text + b"".join(chunks))
+    return len(text).to_bytes(8, "little") + text + b"".join(chunks)
 
 
 def _header(data: memoryview) -> tuple[int, dict[str, Any]]:

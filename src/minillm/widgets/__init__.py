@@ -9,9 +9,11 @@ from minillm.widgets.attention import AttentionExplorer
 from minillm.widgets.base import Explorable
 from minillm.widgets.desk import ThresholdDesk
 from minillm.widgets.merges import MergeExplorer
+from minillm.widgets.model_size import ModelSize
 from minillm.widgets.ngram import NGramExplorer
 from minillm.widgets.optimiser_path import OptimiserPath
 from minillm.widgets.page import standalone_page
+from minillm.widgets.playground import Playground
 from minillm.widgets.rotary import RotaryPairs
 from minillm.widgets.runs import RunExplorer
 from minillm.widgets.soft_dictionary import SoftDictionary
@@ -21,8 +23,10 @@ __all__ = [
     "AttentionExplorer",
     "Explorable",
     "MergeExplorer",
+    "ModelSize",
     "NGramExplorer",
     "OptimiserPath",
+    "Playground",
     "RotaryPairs",
     "RunExplorer",
     "SoftDictionary",

@@ -3,7 +3,7 @@
 An explorable is an ES module written to the anywidget contract
 (`export default { render({ model, el }) }`). In Jupyter and Colab anywidget loads it; in the
 built page a small runtime mounts it from the widget state that the page embeds. Both want
-one self-contained text, so `bundle` puts `js/shared.js` in front of the widget's own file
+one self-contained text, so `bundle` puts `js/shared.js` in front of the widget's own files
 and drops the import lines: no build step, no request to another site. Left out on purpose:
 messages to the kernel. Everything that an explorable shows is computed in the page.
 """
@@ -28,16 +28,25 @@ MAX_STATE = 150_000
 _JS = Path(__file__).parent / "js"
 
 
-def bundle(name: str) -> str:
-    """The text of `js/shared.js` and of the named module as one module without imports."""
-    shared, own = ((_JS / file).read_text(encoding="utf-8") for file in ("shared.js", name))
-    shared = re.sub(r"^export ", "", shared, flags=re.MULTILINE)
-    return shared + re.sub(r'^import [^;]*? from "\./shared\.js";\n', "", own, flags=re.MULTILINE)
+def bundle(*names: str) -> str:
+    """The text of `js/shared.js` and of the named modules as one module without imports."""
+    *helpers, own = ("shared.js", *names)
+    return join(*helpers) + _without_imports(own)
 
 
-def style() -> str:
-    """The style sheet of all explorables."""
-    return (_JS / "explorable.css").read_text(encoding="utf-8")
+def join(*names: str) -> str:
+    """The texts of modules that import each other as one text without imports and exports."""
+    return "".join(re.sub(r"^export ", "", _without_imports(n), flags=re.MULTILINE) for n in names)
+
+
+def _without_imports(name: str) -> str:
+    text = (_JS / name).read_text(encoding="utf-8")
+    return re.sub(r'^import [^;]*? from "\.{1,2}/[^"]+";\n', "", text, flags=re.MULTILINE)
+
+
+def style(*names: str) -> str:
+    """The style sheet of all explorables, and those of the named files."""
+    return "".join((_JS / n).read_text(encoding="utf-8") for n in ("explorable.css", *names))
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,8 @@ class Explorable(anywidget.AnyWidget):
 
     _css = style()
     data = traitlets.Dict().tag(sync=True)
+    # Widgets of ipywidgets 7, Colab's, display themselves, which would leave the fallback out.
+    _ipython_display_ = None
 
     def __init__(self, data: dict[str, Any], *, limit: int = MAX_STATE, **controls: Any) -> None:
         size = len(json.dumps(data, separators=(",", ":")))

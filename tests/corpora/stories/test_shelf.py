@@ -105,6 +105,16 @@ def test_where_nothing_can_be_written_stories_are_told(told_again, tmp_path, mon
     assert len(told_again) == 6
 
 
+def test_without_a_home_stories_are_told(told_again, monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MINILLM_CACHE")
+    monkeypatch.setattr(shelf.Path, "home", homeless)
+    assert shelf.told(3, 0) == [tell(0, i) for i in range(3)]
+    assert len(told_again) == 3
+
+
 def test_an_interrupted_write_leaves_nothing(told_again, tmp_path, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt

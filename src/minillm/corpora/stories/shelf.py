@@ -24,7 +24,7 @@ from typing import Any
 
 from minillm.corpora.stories.story import Question, Story, tell
 from minillm.corpora.stories.world import Fact
-from minillm.hub.cache import cache_dir, scratch_folder
+from minillm.hub.cache import HubError, cache_dir, scratch_folder
 
 logger = logging.getLogger(__name__)
 
@@ -40,19 +40,28 @@ def told(n: int, seed: int) -> list[Story]:
 
     Book: chapter "Pretraining".
     """
-    path = shelf_path(n, seed)
-    if n >= FEWEST and path.is_file():
+    if n < FEWEST:
+        return _tell(n, seed)
+    try:
+        path = shelf_path(n, seed)
+    except HubError as error:
+        logger.info("the stories cannot be kept: %s", error)
+        return _tell(n, seed)
+    if path.is_file():
         try:
             return read_stories(path, n)
         except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
             logger.warning("%s is damaged and is made again: %s", path, error)
-    stories = [tell(seed, i) for i in range(n)]
-    if n >= FEWEST:
-        try:
-            write_stories(path, stories)
-        except OSError as error:
-            logger.info("the stories cannot be kept in %s: %s", path.parent, error)
+    stories = _tell(n, seed)
+    try:
+        write_stories(path, stories)
+    except OSError as error:
+        logger.info("the stories cannot be kept in %s: %s", path.parent, error)
     return stories
+
+
+def _tell(n: int, seed: int) -> list[Story]:
+    return [tell(seed, i) for i in range(n)]
 
 
 def shelf_path(n: int, seed: int) -> Path:

@@ -1,0 +1,65 @@
+"""The saved state of a page's explorables, in a file that is loaded when one of them comes near.
+
+A script and not JSON: a page that is opened from a disk may load scripts, but fetch nothing. What
+is large in a state, the weights of a model, gets a file of its own under `_static/models/`, packed
+and named by its content, which is loaded when the explorable asks for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+STATE = re.compile(
+    r'\s*<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>', re.S
+)
+LARGE = 100_000  # characters of base64 from which on a value has its own file
+MODELS = "_static/models"
+
+
+def move_out(text: str, path: Path, root: Path) -> str:
+    """Write the states that a page holds beside it; return the page that names the file instead.
+
+    Args:
+        text: the page.
+        path: where it is.
+        root: the folder of the built book.
+    """
+    up = "../" * (len(path.relative_to(root).parts) - 1)
+    states = [_with_files(match[1].strip(), root, up) for match in STATE.finditer(text)]
+    if not states:
+        return text
+    file = path.with_suffix(".widgets.js")
+    file.write_text("bookWidgets(" + ",\n".join(states) + ");\n", encoding="utf-8")
+    tag = f'<meta name="widget-state" content="{file.name}" />'
+    return STATE.sub("", text).replace("<title>", f"{tag}\n    <title>", 1)
+
+
+def _with_files(state: str, root: Path, up: str) -> str:
+    """A state whose large values are named instead of held."""
+    if len(state) < LARGE:
+        return state
+    saved = json.loads(state)
+    for entry in saved["state"].values():
+        large = [b for b in entry.get("buffers", []) if len(b["data"]) >= LARGE]
+        for buffer in large:
+            (name,) = buffer["path"]  # a trait of the explorable itself
+            entry["state"][name] = _write(buffer, root, up)
+            entry["buffers"].remove(buffer)
+    return json.dumps(saved)
+
+
+def _write(buffer: dict[str, Any], root: Path, up: str) -> dict[str, str]:
+    """Write one value as a script; return where it is, as the page's runtime wants to know it."""
+    data = base64.b64decode(buffer["data"])
+    name = hashlib.sha256(data).hexdigest()[:12]
+    packed = base64.b64encode(gzip.compress(data, mtime=0)).decode()
+    file = root / MODELS / f"{name}.js"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f'bookBytes("{name}", "{packed}");\n', encoding="utf-8")
+    return {"bookBytes": name, "file": f"{up}{MODELS}/{name}.js"}
