@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import browser, build_book, export_notebooks
-from tools.project import ROOT, chapters
+from tools import browser, build_book, execution, export_notebooks
+from tools.project import CACHE, ROOT, chapters
 
 PYTHON = sys.executable
 PYTEST = [PYTHON, "-m", "pytest"]
@@ -61,14 +61,16 @@ def artefacts() -> bool:
 
 
 def notebooks() -> bool:
-    """Execute every notebook again and compare the checked outputs."""
+    """Execute every notebook, compare the checked outputs, and keep all of them for the book."""
     files = [str(path.relative_to(ROOT)) for path in chapters()]
     if not files:
         print("_toc.yml lists no notebook")
         return False
+    execution.drop_stale(CACHE, ROOT)
     # One notebook is one kernel: its cells must stay with one worker.
     options = ["--nbval-lax", "-n", "2", "--dist", "loadfile", "-o", "addopts=-q"]
-    return command(*PYTEST, *options, *files)()
+    record = ["-p", "tools.recorder", "--record-into", str(CACHE)]
+    return command(*PYTEST, *options, *record, *files)()
 
 
 def pages() -> bool:
