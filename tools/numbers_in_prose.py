@@ -5,7 +5,7 @@ and the descriptions of pictures that stands in no output, in no code, in no for
 sentence with a citation. It reads the outputs of the last ``make book``. A number that is right
 nevertheless has an entry in ``book/numbers.yml``, with its reason.
 
-Left out are whole numbers up to 12, years, what is part of a name ("GPT-2"), code, formulas,
+Left out are whole numbers up to 12, years and dates, what is part of a name ("GPT-2"), code, formulas,
 the minutes of exercises, and numbers in words. A number is carried by one that is equal to it after
 rounding to its last digit (of whole numbers, the last but zeros, though to no fewer than two
 digits); 12 % and 0.12 are the same, and so are 1.2 million and 1,200,000.
@@ -37,6 +37,7 @@ NOT_PROSE = re.compile(
     r"\$\$.*?\$\$|\$[^$]*\$"  # formulas
     r"|^```+\{code.*?^```+$|`+[^`]*`+|\{[\w:]+\}`[^`]*`"  # code, roles
     r"|^[`:]{3,}.*$|^ *:[\w-]+:(?! *[A-Z]).*$|\]\([^)]*\)|^\([\w-]+\)=$"  # fences, options, links
+    r"|\b\d\d? (?:Jan|Febr|Mar|Apr|May|June|July|Aug|Sept|Oct|Nov|Dec)\w* (?=\d{4}\b)"  # dates
     r"|\*\d+ minutes.*?\*|^ *\d+\.(?= )|https?://\S+|<[^>]*>",  # exercises, facts, lists
     re.MULTILINE | re.DOTALL,
 )

@@ -58,6 +58,7 @@ def test_another_number_does_not(prose: str, printed: str) -> None:
     "prose",
     [
         "There are 12 heads, and in 1951 there were none.",
+        "read on 30 November 2026 and on 13 May 1999",
         "GPT-2, SmolLM2-135M, float32, UTF-8, a 13-gram, `x = 1234` and $e^{4.61} = 100.5$",
         "$$\n123.4\n$$",
         "```{code}\n5555\n```",
