@@ -20,6 +20,7 @@ export function fate(node, alive) {
 }
 
 const LOOKS = { kept: "xp-alive", "kept, died out": "xp-dead", dropped: "xp-dropped" };
+const said = (node) => `“${node.text.trim().replace(/\n/g, "↵")}”`; // may break between words
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 function render({ model, el }) {
@@ -33,7 +34,7 @@ function render({ model, el }) {
   const picture = h("div", { class: "xp-tree" });
   const body = h("tbody", {});
   const table = h("table", { class: "xp-steps" }, h("caption", {}, "Candidates of this step"),
-    h("thead", {}, h("tr", {}, ...["text", "log p of its last token", "sum", "fate"].map((name) => h("th", { scope: "col" }, name)))), body);
+    h("thead", {}, h("tr", {}, ...["text", "log p of last token", "sum", "fate"].map((name) => h("th", { scope: "col" }, name)))), body);
   const key = (look, text) => h("span", { class: `xp-key-node ${look}` }, text);
   const { say } = frame(el, "Beam search as a tree",
     "Go on step by step: each beam grows by every token, the best sums are kept. Where does the greedy text (◆) go?",
@@ -61,11 +62,11 @@ function render({ model, el }) {
         const [x0, y0] = node.parent < 0 ? root : [left(t - 1) + box, middle(node.parent)];
         const bend = (x - x0) / 2;
         edges.push(s("path", { class: `xp-edge ${look}${node.greedy ? " xp-greedy" : ""}`, d: `M${x0} ${y0}C${x0 + bend} ${y0} ${x - bend} ${y} ${x} ${y}` }));
-        const token = `${node.greedy ? "◆ " : ""}${node.token.trim() || quote(node.token)}`;
+        const token = node.token.trim() || quote(node.token);
         boxes.push(s("g", { class: look },
           s("rect", { x, y: y - TALL / 2, width: box, height: TALL, rx: 5 }),
-          s("text", { x: x + box / 2, y: y - 3, "text-anchor": "middle", class: "xp-node" }, cut(token, Math.floor(box / 6.7))),
-          s("text", { x: x + box / 2, y: y + 13, "text-anchor": "middle" }, fixed(node.total))));
+          s("text", { x: x + box / 2, y: y - 3, "text-anchor": "middle", class: "xp-node" }, cut(token, Math.floor((box - 2) / 7))),
+          s("text", { x: x + box / 2, y: y + 13, "text-anchor": "middle" }, `${node.greedy ? "◆ " : ""}${fixed(node.total)}`)));
       });
     });
     const label = `The tree after ${step} of ${steps.length} steps; its last candidates are in the table below.`;
@@ -80,14 +81,14 @@ function render({ model, el }) {
     next.disabled = step >= steps.length;
     draw(step);
     body.replaceChildren(...nodes.map((node) => h("tr", { class: LOOKS[fate(node, true)] },
-      h("th", { scope: "row" }, `${node.greedy ? "◆ " : ""}${quote(node.text)}`),
+      h("th", { scope: "row" }, `${node.greedy ? "◆ " : ""}${said(node)}`),
       h("td", { class: "xp-number" }, fixed(node.log_prob)), h("td", { class: "xp-number" }, fixed(node.total)),
       h("td", {}, fate(node, true)))));
     const [best, greedy] = [nodes[0], nodes.find((node) => node.greedy)];
     const place = nodes.indexOf(greedy) + 1;
     const where = greedy.kept ? `is number ${place} of ${beams} kept` : "is not among the kept";
-    const ahead = best === greedy ? "The best sum is that of the greedy text," : `The best text is ${quote(best.text)} with the sum`;
-    say(`Step ${step}: ${ahead} ${fixed(best.total)}${best === greedy ? `: ${quote(best.text)}` : `; the greedy text ${quote(greedy.text)} has ${fixed(greedy.total)} and ${where}`}.`);
+    const ahead = best === greedy ? "The best sum is that of the greedy text," : `The best text is ${said(best)} with the sum`;
+    say(`Step ${step}: ${ahead} ${fixed(best.total)}${best === greedy ? `: ${said(best)}` : `; the greedy text ${said(greedy)} has ${fixed(greedy.total)} and ${where}`}.`);
   }
   update();
   const still = onWidth(picture, (now) => {

@@ -9,10 +9,7 @@ export function read({ logits, rest }, levels) {
 
 /** Walk through the first so many tokens, group by group. */
 function each(n, count, visit) {
-  for (let i = 0; count > 0 && i < n.length; i++) {
-    visit(i, Math.min(count, n[i]));
-    count -= n[i];
-  }
+  for (let i = 0; count > 0 && i < n.length; count -= n[i++]) visit(i, Math.min(count, n[i]));
 }
 
 /** How many tokens are left before the filters, after top-k, top-p and min-p; q: exp((z − max z) / T). */
@@ -69,7 +66,7 @@ function row(name) {
   const [came, before, after, fate] = [0, 1, 2, 3].map(() => h("span", {}));
   const bars = ["xp-meter xp-before", "xp-meter"].map((look) => h("span", { class: look }));
   const node = h("tr", {}, h("th", { scope: "row" }, name),
-    h("td", {}, before, bars[0]), h("td", {}, after, bars[1]), h("td", {}, fate, came));
+    h("td", {}, before, bars[0]), h("td", {}, after, bars[1]), h("td", {}, h("div", {}, fate), came));
   return { node, came, before, after, fate, bars };
 }
 
@@ -79,6 +76,7 @@ function render({ model, el }) {
   const first = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
   const groups = new Map(prompts.map((entry) => [entry.prompt, read(entry, levels)]));
   const size = groups.get(first.prompt).n.reduce((a, b) => a + b, 0);
+  const shown = Math.min(count, prompts[0].tokens.length);
   const ks = [...KS.filter((k) => k < size), 0];
   const traits = connect(model, NAMES, update);
   const set = (name) => (value) => traits.set({ [name]: value });
@@ -115,7 +113,6 @@ function render({ model, el }) {
     const { tokens } = prompts.find((entry) => entry.prompt === prompt);
     const [plain, now] = [sample(groups.get(prompt), 1, 0, 1, 0), sample(groups.get(prompt), T, k, p, m)];
     const { counts, last } = draw(now.shares, seed, drawn);
-    const shown = Math.min(count, tokens.length);
     const upTo = (all) => [...all.slice(0, shown), all.slice(shown).reduce((a, b) => a + b, 0)];
     if (prompt !== shownPrompt) {
       shownPrompt = prompt;
@@ -123,15 +120,16 @@ function render({ model, el }) {
       body.replaceChildren(...lines.map(({ node }) => node));
     }
     const [before, after, came] = [plain.shares, now.shares, counts].map(upTo);
+    const widest = Math.max(...before, ...after);
     lines.forEach((line, i) => {
       const rule = RULES.findIndex((_, j) => i >= now.kept[j + 1]);
       const alive = i < shown ? rule < 0 : now.kept[3] > shown;
       line.before.textContent = percent(before[i]);
       line.after.textContent = percent(after[i]);
       line.fate.textContent = i === shown ? `${whole(Math.max(0, now.kept[3] - shown))} left` : alive ? "" : `✕ ${RULES[rule]}`;
-      line.came.textContent = came[i] ? ` ${came[i]} of ${drawn}` : "";
+      line.came.textContent = came[i] ? `${came[i]} of ${drawn}` : "";
       line.node.className = alive ? "" : "xp-off";
-      line.bars.forEach((bar, j) => { bar.style.width = `${100 * [before, after][j][i]}%`; });
+      line.bars.forEach((bar, j) => { bar.style.width = `${(100 * [before, after][j][i]) / widest}%`; });
     });
     effects.forEach(({ cells }, i) => [whole(now.kept[i + 1]), whole(now.kept[i] - now.kept[i + 1]), percent(now.cut[i])]
       .forEach((text, j) => { cells[j].textContent = text; }));
@@ -139,8 +137,7 @@ function render({ model, el }) {
     choice.input.value = prompt;
     figures.replaceChildren(...[["entropy, model", plain.entropy], ["entropy after", now.entropy], ["effective tokens", Math.exp(now.entropy)]]
       .map(([name, value]) => h("p", {}, h("strong", {}, fixed(value)), h("span", {}, name))));
-    more.forEach((one) => { one.disabled = drawn >= most; });
-    forget.disabled = !drawn;
+    [...more, forget].forEach((one, i) => { one.disabled = i < 2 ? drawn >= most : !drawn; });
     const name = last < tokens.length ? quote(tokens[last] ?? "") : "one of the rarer tokens";
     say(`${whole(now.kept[3])} of ${whole(size)} tokens are left; ${percent(now.cut.reduce((a, b) => a + b))} of the probability at temperature ${T} is cut and shared out among them. ${quote(tokens[0])} goes from ${percent(before[0])} to ${percent(after[0])}.${drawn ? ` Draw ${drawn}: ${name}.` : ""}`);
   }
