@@ -56,12 +56,12 @@ class BeamTree(Explorable):
         if len(greedy) != len(steps):
             raise ValueError(f"got {len(steps)} steps of the search, but {len(greedy)} greedy ones")
         path = [one.texts[0] for one in greedy]
-        told, before = [], {(): -1}
+        told: list[list[dict[str, Any]]] = []
+        before: dict[Text, int] = {(): -1}
         for one, alone in zip(steps, greedy, strict=True):
-            nodes, places = _nodes(one, alone, path, before, decode)
+            nodes, before = _nodes(one, alone, path, before, decode)
             within("the number of candidates", len(nodes), 1, MAX_WIDTH)
             told.append(nodes)
-            before = places
         super().__init__(
             {"prompt": prompt, "steps": told, "beams": max(one.kept for one in steps)},
             step=int(within("step", step, 1, len(steps))),

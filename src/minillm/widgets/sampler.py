@@ -10,6 +10,7 @@ Book: chapter "Generating text".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class Sampler(Explorable):
         """The probability, at the temperature and before any filter, that each rule takes away."""
         shares = self._distribution(Sampling(temperature=self.temperature))
         left = self.kept()
-        return [float(shares[b:a].sum()) for a, b in zip(left, left[1:], strict=False)]
+        return [float(shares[b:a].sum()) for a, b in pairwise(left)]
 
     def shares(self, sampling: Sampling | None = None) -> Array:
         """Probabilities of the named tokens, the likeliest first, and of all others together.
