@@ -34,7 +34,7 @@ function render({ model, el }) {
   const picture = h("div", { class: "xp-tree" });
   const body = h("tbody", {});
   const table = h("table", { class: "xp-steps" }, h("caption", {}, "Candidates of this step"),
-    h("thead", {}, h("tr", {}, ...["text", "log p of last token", "sum", "fate"].map((name) => h("th", { scope: "col" }, name)))), body);
+    h("thead", {}, h("tr", {}, ...["text", "log p of last token", "sum", "fate"].map((name, i) => h("th", { scope: "col", class: i % 3 ? "xp-number" : null }, name)))), body);
   const key = (look, text) => h("span", { class: `xp-key-node ${look}` }, text);
   const { say } = frame(el, "Beam search as a tree",
     "Go on step by step: each beam grows by every token, the best sums are kept. Where does the greedy text (◆) go?",

@@ -94,13 +94,13 @@ function render({ model, el }) {
     const cells = [0, 1, 2].map(() => h("td", { class: "xp-number" }));
     return { cells, node: h("tr", {}, h("th", { scope: "row" }, rule), ...cells) };
   });
-  const head = (...names) => h("thead", {}, h("tr", {}, ...names.map((name) => h("th", { scope: "col" }, name))));
+  const head = (look, ...names) => h("thead", {}, h("tr", {}, ...names.map((name, i) => h("th", { scope: "col", class: i ? look : null }, name))));
   const rules = h("table", { class: "xp-rules" }, h("caption", { class: "xp-hidden" }, "What each rule keeps and cuts"),
-    head("rule", "tokens left", "tokens cut", "probability cut"), h("tbody", {}, ...effects.map(({ node }) => node)));
+    head("xp-number", "rule", "tokens left", "tokens cut", "probability cut"), h("tbody", {}, ...effects.map(({ node }) => node)));
   const figures = h("div", { class: "xp-figures" });
   const body = h("tbody", {});
   const bars = h("table", { class: "xp-bars xp-sampled" }, h("caption", { class: "xp-hidden" }, "Tokens before and after the rules"),
-    head("token", "model, T = 1", "after the rules", "fate, draws"), body);
+    head(null, "token", "model, T = 1", "after the rules", "fate, draws"), body);
   const more = [1, 50].map((n) => button(n > 1 ? `Draw ${n}` : "Draw one token", () => traits.set({ drawn: Math.min(most, model.get("drawn") + n) })));
   const forget = button("Forget the draws", () => traits.set({ drawn: 0 }));
   const { say } = frame(el, "A sampler on a real distribution", "Move one slider at a time: which tokens does the rule cut, and how much probability goes with them?",
@@ -135,7 +135,7 @@ function render({ model, el }) {
       .forEach((text, j) => { cells[j].textContent = text; }));
     for (const [name, { show }] of Object.entries(sliders)) show(name === "top_k" ? place(k) : model.get(name));
     choice.input.value = prompt;
-    figures.replaceChildren(...[["entropy, model", plain.entropy], ["entropy after", now.entropy], ["effective tokens", Math.exp(now.entropy)]]
+    figures.replaceChildren(...[["nats at T = 1", plain.entropy], ["nats after", now.entropy], ["effective tokens", Math.exp(now.entropy)]]
       .map(([name, value]) => h("p", {}, h("strong", {}, fixed(value)), h("span", {}, name))));
     [...more, forget].forEach((one, i) => { one.disabled = i < 2 ? drawn >= most : !drawn; });
     const name = last < tokens.length ? quote(tokens[last] ?? "") : "one of the rarer tokens";
