@@ -31,6 +31,7 @@ from minillm import (
     widgets,
 )
 from minillm.data.batch import IGNORE, Batch
+from minillm.inference.beam import beam_steps
 from minillm.inference.prefix_cache import PrefixCache
 from minillm.nn.moe import MixtureOfExperts
 from minillm.tokenizer.wordpiece import WordPieceTokenizer
@@ -392,12 +393,20 @@ def _widgets(device: str, words: list[str], values: Tensor) -> Any:
         widgets.AttentionExplorer({"a b c": (words[:3], square)}, scores={"s": square[:, :, 0, 0]}),
         widgets.NGramExplorer(words[:3], 10 * values, {(0, 1): 2}, {(0, 1, 2): 1}),
         _playground(device),
+        _beam_tree(device),
+        widgets.Sampler({"a": values}, str, top_k=2),
         widgets.RotaryPairs(VECTORS[0, 0, 0].to(device), VECTORS[0, 0, 1].to(device)),
         widgets.SoftDictionary(coordinates, coordinates[0]),
         widgets.SoftmaxTemperature(words[:3], values),
         widgets.ThresholdDesk({"model": values}, torch.tensor([0, 1, 1], device=device)),
     ]
     return [type(view).__name__ for view in made]
+
+
+def _beam_tree(device: str) -> Any:
+    model, prompt = causal(device), TOKENS[:1].to(device)
+    steps, greedy = (beam_steps(model, prompt, max_new_tokens=3, n_beams=n) for n in (2, 1))
+    return widgets.BeamTree(steps, greedy, str)
 
 
 def _playground(device: str) -> Any:

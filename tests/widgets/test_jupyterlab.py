@@ -33,7 +33,9 @@ class Case(NamedTuple):
 
 
 SETUP = """
+import torch
 from minillm import BPETokenizer, CausalLM, CharTokenizer, ModelConfig, widgets
+from minillm.inference.beam import beam_steps
 
 MAPS = [[[[1.0, 0.0], [0.5, 0.5]]], [[[1.0, 0.0], [0.0, 1.0]]]]
 RUNS = [
@@ -42,12 +44,14 @@ RUNS = [
 ]
 SIZES = {"vocab_size": 6, "context_length": 8, "d_model": 8, "n_layers": 1, "n_heads": 2}
 MODEL = CausalLM(ModelConfig(**SIZES))
+STEPS = beam_steps(MODEL, torch.tensor([[1]]), max_new_tokens=2, n_beams=1)
 views = {}
 """
 CASES = {
     "AttentionExplorer": Case(
         '{"to be": (["to", " be"], MAPS)}', "gridcell", "head 0.0", "ArrowDown", "head", [1, 0]
     ),
+    "BeamTree": Case("STEPS, STEPS, str", "slider", "Step", "ArrowRight", "step", 2),
     "MergeExplorer": Case(
         '{"rhyme": BPETokenizer.train("sea shells " * 9, 262)}, "sea shell", limit=4',
         *("slider", "Merges known", "ArrowRight", "merges", 1),
@@ -69,6 +73,9 @@ CASES = {
     "RotaryPairs": Case("", "slider", "position of the query, m", "ArrowRight", "m", 7),
     "RunExplorer": Case(
         'RUNS, mode="switches"', "radio", "0.1", "ArrowRight", "chosen", {"rate": ["0.2"]}
+    ),
+    "Sampler": Case(
+        '{"to": [2.0, 1.0, 0.0]}, str', "slider", "Temperature T", "ArrowRight", "temperature", 1.1
     ),
     "SoftDictionary": Case("", "slider", "Scores ×", "ArrowRight", "scale", 1.1),
     "SoftmaxTemperature": Case(

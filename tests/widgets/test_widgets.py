@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 
 from minillm import BPETokenizer, CausalLM, CharTokenizer, ModelConfig, Sampling, widgets
+from minillm.inference.beam import BeamStep
 from minillm.widgets import base, pack
 from minillm.widgets.ngram import count_grams
 
 VERSES = [s.split() for s in ("the cat sat", "the dog sat", "the cat ran", "a dog ran off")]
 HALF = [[1.0, 0.0], [0.25, 0.75]]
+STEP = BeamStep([(3,), (4,)], [-0.5, -1.5], [-0.5, -1.5], kept=1)
 RUN = {"name": "a", "settings": {"rate": "0.1"}, "steps": [0, 5, 9], "val_loss": [3.0, 2.5, 2.0]}
 
 
@@ -40,7 +42,9 @@ def playground(tokenizer=None, **how):
 def make_all():
     return [
         ngrams(written=["the"]),
+        widgets.BeamTree([STEP], [STEP], str, prompt="to"),
         widgets.ModelSize(),
+        widgets.Sampler({"to": [2.0, 1.0, 0.0]}, str, top_k=2),
         widgets.SoftDictionary(),
         widgets.SoftmaxTemperature(["mat", "moon"], [2.0, 1.0], context="on the"),
         widgets.AttentionExplorer({"to be": (["to", " be"], [[HALF]])}, {(0, 0): "previous"}),

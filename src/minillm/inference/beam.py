@@ -77,6 +77,81 @@ def beam_search(
     return beams.best()
 
 
+@dataclass(frozen=True, eq=False)
+class BeamStep:
+    """What one step of beam search chose from, the best first.
+
+    Args:
+        texts: candidates without the prompt, each with the step's token at its end.
+        log_probs: of that last token, given what stands before it.
+        totals: log-probabilities of the whole texts, in nats.
+        kept: the first so many live on, the others are dropped.
+
+    Book: chapter "Generating text".
+    """
+
+    texts: list[tuple[int, ...]]
+    log_probs: list[float]
+    totals: list[float]
+    kept: int
+
+
+@torch.no_grad()
+def beam_steps(
+    model: LanguageModel,
+    tokens: Tensor,
+    *,
+    max_new_tokens: int,
+    n_beams: int,
+    n_dropped: int = 3,
+) -> list[BeamStep]:
+    """A beam search without stop tokens, told step by step: what was kept and what was dropped.
+
+    The kept texts of the last step are the hypotheses of `beam_search` with the same numbers.
+
+    Args:
+        model: any language model; a module is run in evaluation mode.
+        tokens: one prompt, (1, T).
+        max_new_tokens: steps, each of which adds a token to every beam.
+        n_beams: beginnings kept after each step.
+        n_dropped: how many of the next best candidates are told as well.
+
+    Raises:
+        ValueError: If tokens are not one prompt, the context is too short, a number < 1 or
+            n_dropped < 0.
+
+    Book: chapter "Generating text".
+    """
+    _check(tokens, max_new_tokens, n_beams)
+    if n_dropped < 0:
+        raise ValueError(f"n_dropped={n_dropped} must be >= 0")
+    steps: list[BeamStep] = []
+    written, log_probs = tokens[:, :0], torch.zeros(1, device=tokens.device)
+    with eval_mode(model):
+        state = model.new_state(1, tokens.shape[1] + max_new_tokens)
+        logits = model(tokens, state=state)[:, -1]
+        while True:
+            each = logits.float().log_softmax(-1)  # (beams, V)
+            best, flat = _best(log_probs[:, None] + each, n_beams + n_dropped)
+            rows, ids = flat // each.shape[1], flat % each.shape[1]
+            texts = torch.cat((written[rows], ids[:, None]), 1)
+            last = each.flatten()[flat].tolist()
+            kept = min(n_beams, len(best))
+            steps.append(BeamStep([*map(tuple, texts.tolist())], last, best.tolist(), kept))
+            if len(steps) == max_new_tokens:
+                return steps
+            written, log_probs = texts[:kept], best[:kept]
+            state.reorder(rows[:kept])
+            logits = model(written[:, -1:], state=state)[:, -1]
+
+
+def _best(totals: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The highest possible totals, at most `count`, and where they stand in the flat table."""
+    best, flat = totals.flatten().topk(min(count, totals.numel()))
+    possible = best > -math.inf
+    return best[possible], flat[possible]
+
+
 class _Beams:
     """The n (or fewer) best unfinished beginnings, and the n best finished continuations."""
 

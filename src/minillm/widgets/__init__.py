@@ -7,6 +7,7 @@ anywidget (`pip install "minillm[widgets]"`); `import minillm` does not.
 
 from minillm.widgets.attention import AttentionExplorer
 from minillm.widgets.base import Explorable
+from minillm.widgets.beam_tree import BeamTree
 from minillm.widgets.desk import ThresholdDesk
 from minillm.widgets.merges import MergeExplorer
 from minillm.widgets.model_size import ModelSize
@@ -16,11 +17,13 @@ from minillm.widgets.page import standalone_page
 from minillm.widgets.playground import Playground
 from minillm.widgets.rotary import RotaryPairs
 from minillm.widgets.runs import RunExplorer
+from minillm.widgets.sampler import Sampler
 from minillm.widgets.soft_dictionary import SoftDictionary
 from minillm.widgets.softmax_temperature import SoftmaxTemperature
 
 __all__ = [
     "AttentionExplorer",
+    "BeamTree",
     "Explorable",
     "MergeExplorer",
     "ModelSize",
@@ -29,6 +32,7 @@ __all__ = [
     "Playground",
     "RotaryPairs",
     "RunExplorer",
+    "Sampler",
     "SoftDictionary",
     "SoftmaxTemperature",
     "ThresholdDesk",
