@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import minillm
+from minillm import results
+from minillm.corpora import dates
 from minillm.weights.model_folder import shipped
 
 
@@ -27,6 +29,16 @@ def test_is_an_encoder_decoder_of_the_stated_size(loaded):
     count = f"{minillm.count_parameters(loaded.model):,} parameters"
     card = (shipped()["date-translator"] / "README.md").read_text(encoding="utf-8")
     assert count in card
+
+
+def test_the_card_says_what_was_measured():
+    stored = results.load("date_translator")
+    own, days = stored["runs"][stored["best"]], stored["judged"]
+    card = (shipped()["date-translator"] / "README.md").read_text(encoding="utf-8")
+    for part in ("validation", "test"):
+        right = [p.target for to in stored["languages"] for p in getattr(dates(to), part)[:days]]
+        share = sum(a == b for a, b in zip(own[part], right, strict=True)) / len(right)
+        assert f"{share:.3f} of" in card
 
 
 @pytest.mark.parametrize(
