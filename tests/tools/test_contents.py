@@ -78,7 +78,7 @@ def test_marks_must_be_there_once() -> None:
         contents.between_marks("a\n% contents: begin\n", "new")
 
 
-CARDS = sorted((ROOT / "models").glob("*/README.md"))
+CARDS = sorted((ROOT / "models").glob("story-gpt*/README.md"))
 
 
 @pytest.mark.parametrize("path", CARDS, ids=lambda path: path.parent.name)
