@@ -46,7 +46,7 @@ class BM25:
     Example:
         >>> bm25 = BM25([["a", "red", "cat"], ["a", "dog"]])
         >>> [round(score, 3) for score in bm25.scores(["red", "dog"])]
-        [0.253, 0.305]
+        [0.254, 0.305]
 
     Source: Robertson and Zaragoza (2009), The Probabilistic Relevance Framework: BM25 and Beyond.
     Book: chapter "Question answering and retrieval".
