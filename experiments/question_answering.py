@@ -56,7 +56,7 @@ class Reader:
         self.smol = minillm.load("smollm2-135m-instruct", dtype=minillm.fast_dtype("cpu"))
         self.partial = partial
         known = partial is not None and partial.exists()
-        self.told: dict[str, list[Any]] = json.loads(partial.read_text()) if known else {}
+        self.told: dict[str, Any] = json.loads(partial.read_text()) if known else {}
 
     def ask(self, conversations: list[list[dict[str, str]]]) -> list[list[Any]]:
         """The answer to each, as text, and the mean log probability of its tokens."""
@@ -65,9 +65,13 @@ class Reader:
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
             self.told |= dict(zip(batch, self._batch(batch), strict=True))
-            if self.partial:
-                self.partial.write_text(json.dumps(self.told), encoding="utf-8")
+            self.keep()
         return [self.told[p] for p in prompts]
+
+    def keep(self) -> None:
+        """Write what is known to the file, if there is one."""
+        if self.partial:
+            self.partial.write_text(json.dumps(self.told), encoding="utf-8")
 
     def _batch(self, prompts: list[str]) -> list[list[Any]]:
         tokenizer, stop = self.smol.tokenizer, self.smol.stop
@@ -96,11 +100,15 @@ class Search:
         self.encoder, self.library, self.cut = encoder, library, cut
         self.documents = [cut(text) for text in library]
         self.vectors = sentence_vectors(encoder.model, encoder.tokenizer, library)
+        self.known: dict[str, Tensor] = {}
 
     def cosines(self, questions: list[str]) -> Tensor:
         """(questions, passages)."""
-        vectors = sentence_vectors(self.encoder.model, self.encoder.tokenizer, questions)
-        return vectors @ self.vectors.T
+        new = list({q: None for q in questions if q not in self.known})
+        if new:
+            vectors = sentence_vectors(self.encoder.model, self.encoder.tokenizer, new)
+            self.known |= dict(zip(new, vectors, strict=True))
+        return torch.stack([self.known[q] for q in questions]) @ self.vectors.T
 
     def rankings(
         self, item: Item, cosines: Tensor, *, without: bool = False
@@ -172,10 +180,10 @@ def attacks(reader: Reader, search: Search, items: list[Item], kind: str) -> lis
         if attack is not None:
             text = poisoned(text, orders[attack], item.question, where)
         shown = {
-            "none": (text, "refuse"),
+            "none": (text, "plain"),
             "fence": (text, "fenced"),
-            "filter": (filtered(text), "refuse"),
-            "sentence": (best_sentence(index, text, item.question), "refuse"),
+            "filter": (filtered(text), "plain"),
+            "sentence": (best_sentence(index, text, item.question), "plain"),
         }
         for defence, (passage, form) in shown.items():
             asked.append(request(item.question, [passage], form))
@@ -198,20 +206,20 @@ def all_readings(
 ) -> dict[str, Any]:
     """What is read after a search, with the right passage in the library and without it."""
     out: dict[str, Any] = {}
-    for name, sizes in (("countries", (50, 80)), ("stories", (40, 60))):
+    for name, sizes in (("countries", (50, 80)), ("stories", (24, 40))):
         for part, n in zip(("validation", "test"), sizes, strict=True):
             items = draw(parts[name][part], n)
-            for form in ("plain", "refuse") if name == "countries" else ("refuse",):
+            for form in ("plain", "refuse") if name == "countries" else ("plain",):
                 for gone in (False, True):
                     key = f"{name} {part} {form}" + (" gone" if gone else "")
                     out[key] = read(reader, search[name], items, form, out=gone)
                     say(key, out[key])
     for part in ("validation", "test"):
         items = parts["book"][part]
-        out[f"book {part}"] = read(reader, search["book"], items, "refuse", k=3)
+        out[f"book {part}"] = read(reader, search["book"], items, "plain", k=3)
         say(f"book {part}", items)
-    items = draw(parts["countries"]["test"], 80)[:40]
-    for form in ("refuse", "cite"):
+    items = draw(parts["countries"]["test"], 80)[:24]
+    for form in ("plain", "cite"):
         out[f"countries three {form}"] = read(reader, search["countries"], items, form, k=3)
         say(f"countries three {form}", items)
     return out
@@ -222,11 +230,11 @@ def without_search(
 ) -> dict[str, Any]:
     """The same test questions without any passage, and with the right one."""
     out = {}
-    for name, n in (("countries", 80), ("stories", 60)):
+    for name, n in (("countries", 80), ("stories", 40)):
         items, texts = draw(parts[name]["test"], n), search[name].library
         asked = {
             "closed": [request(i.question, [], "closed") for i in items],
-            "right passage": [request(i.question, [texts[i.gold]], "refuse") for i in items],
+            "right passage": [request(i.question, [texts[i.gold]], "plain") for i in items],
         }
         for form, conversations in asked.items():
             told = zip(items, reader.ask(conversations), strict=True)
@@ -248,9 +256,10 @@ def all_places(
         out[name] = places(search[name], [item for key in keys for item in parts[name][key]])
         say(f"places {name}", out[name]["fused"])
     library, chinese = geo("zh")
-    every = [item for part in chinese.values() for item in part]
+    every, searched = [item for part in chinese.values() for item in part], Search(encoder, library)
     for name, cut in CHINESE.items():
-        out[f"Chinese {name}"] = places(Search(encoder, library, cut), every)
+        searched.cut, searched.documents = cut, [cut(text) for text in library]
+        out[f"Chinese {name}"] = places(searched, every)
         say(f"Chinese {name}", every)
     return out
 
@@ -264,16 +273,20 @@ def main() -> int:
     sets = {"countries": geo(), "stories": tales(), "book": book()}
     search = {name: Search(encoder, library) for name, (library, _) in sets.items()}
     parts = {name: parts for name, (_, parts) in sets.items()}
+    key = "places"
+    if key not in reader.told:
+        reader.told[key] = all_places(encoder, search, parts)
+        reader.keep()
     read_all = all_readings(reader, search, parts) | without_search(reader, search, parts)
     countries = parts["countries"]
     attacked = {
         kind: attacks(reader, search["countries"], draw(countries[part], n), kind)
-        for kind, part, n in (("seen", "validation", 16), ("new", "test", 24))
+        for kind, part, n in (("seen", "validation", 8), ("new", "test", 12))
     }
     say("attacks", attacked["new"])
     results.store(
         "question_answering",
-        {"read": read_all, "attacks": attacked, "places": all_places(encoder, search, parts)},
+        {"read": read_all, "attacks": attacked, "places": reader.told[key]},
         command="python experiments/question_answering.py --partial FILE",
         seeds=[0, 1, 3],
         seconds=time.process_time(),

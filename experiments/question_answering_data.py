@@ -152,7 +152,7 @@ def request(question: str, passages: list[str], form: str) -> list[dict[str, str
         system, text = FENCED, f"<passage>\n{passages[0]}\n</passage>"
     if form == "cite":
         rule += " Behind the answer write the number of the passage, as in [2]."
-    if form != "plain":
+    if form == "refuse":
         rule += " " + MAY_REFUSE
     text = f"{text}\n\nQuestion: {question}\n{rule}"
     return [{"role": "system", "content": system}, {"role": "user", "content": text}]
