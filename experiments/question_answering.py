@@ -7,7 +7,7 @@ this book). SmolLM2-135M-Instruct reads what was found: with and without the per
 it does not know, with the passage in the library and with the passage taken out; without a passage;
 with three; with one into which an attacker has written. Stored are the answers, their mean log
 probabilities and the signals of the search; the chapter "Question answering and retrieval" does
-the rest. About 20 minutes on one core; stops and goes on where it was.
+the rest. About 15 minutes on one core; stops and goes on where it was.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ def main() -> int:
     countries = parts["countries"]
     attacked = {
         kind: attacks(reader, search["countries"], draw(countries[part], n), kind)
-        for kind, part, n in (("seen", "validation", 8), ("new", "test", 12))
+        for kind, part, n in (("seen", "validation", 16), ("new", "test", 24))
     }
     say("attacks", attacked["new"])
     results.store(
