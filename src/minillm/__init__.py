@@ -24,6 +24,12 @@ from minillm.inference.repetition import (
     forbid_repeated_ngrams,
     penalise_repeats,
 )
+from minillm.inference.retrieval import (
+    BM25,
+    mean_reciprocal_rank,
+    recall_at_k,
+    reciprocal_rank_fusion,
+)
 from minillm.inference.sampling import (
     GREEDY,
     Sampling,
@@ -80,6 +86,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BERT_BASE",
+    "BM25",
     "GPT2_SMALL",
     "GREEDY",
     "IGNORE",
@@ -173,6 +180,7 @@ __all__ = [
     "make_optimizer",
     "mask_tokens",
     "mean_pool",
+    "mean_reciprocal_rank",
     "merge_lora",
     "mlm_loss",
     "newton_schulz",
@@ -182,6 +190,8 @@ __all__ = [
     "pick",
     "post_norm",
     "pre_norm",
+    "recall_at_k",
+    "reciprocal_rank_fusion",
     "rotate",
     "sample",
     "segments_of",

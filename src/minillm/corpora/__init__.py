@@ -16,6 +16,7 @@ from minillm.corpora.dialogues import Dialogue, chatterbot_dialogues
 from minillm.corpora.functions import Function, stdlib_functions
 from minillm.corpora.geography import Question, geo_facts
 from minillm.corpora.mails import Mail, mails
+from minillm.corpora.passages import Passage, book_passages
 from minillm.corpora.texts import Review, Verse, bible, python_docs, python_topics, reviews
 from minillm.corpora.verse_pairs import verse_pairs
 
@@ -26,12 +27,14 @@ __all__ = [
     "Function",
     "Mail",
     "Pair",
+    "Passage",
     "Question",
     "Review",
     "Split",
     "TextCorpus",
     "Verse",
     "bible",
+    "book_passages",
     "chatterbot_dialogues",
     "dates",
     "geo_facts",

@@ -3,7 +3,8 @@
 Python's help topics and the functions of its standard library change with every version of Python,
 the names of countries and months with every release of the CLDR. A number in a chapter holds for
 one text, so the package brings that text. `README.md` beside this file says where each is from and
-under which licence; `python -m tools.ship_corpora` makes the files again.
+under which licence; `python -m tools.ship_corpora` makes the files again, and `python -m
+tools.ship_passages` the extract of this book.
 
 Book: chapter "Predicting the next word".
 """
@@ -26,6 +27,7 @@ SHA256 = {
     "stdlib_functions": "09da9750ffb614bdc1db99dfef511fedcd2f884d2939bbdf9cdb51cbbb504234",
     "cldr_dates": "3c79941a829cc151550f70ef2b46213c5e85c36fb5769d8e0f249e22198ca1ba",
     "cldr_names": "efdeace85b3f376a5d34333a82a95e7a9e474eebc05baa4e857fbeb54b0707eb",
+    "book_passages": "db29a47454ca2021f2522fb0ee5f188cdf346a70c8abf383b99c49d18ac865dc",
 }
 """Of each file the SHA-256 of its contents, unpacked."""
 
