@@ -21,7 +21,11 @@ from minillm.hub.artefacts import ARTEFACTS
 from tools.project import ROOT, repository_url, settings
 
 WINGS = {"minillm.plot": "plot", "minillm.widgets": "widgets"}  # wing -> extra that it needs
-PACKAGES = {"sklearn": "scikit-learn", "yaml": "pyyaml"}  # module -> package, where they differ
+PACKAGES = {  # module -> package, where they differ
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "rouge_score": "rouge-score",
+}
 CORPORA = {  # function of `minillm.corpora` -> artefacts that it fetches; {} is its argument
     "reviews": ("vader-reviews",),
     "bible": ("bible-{}",),
