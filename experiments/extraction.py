@@ -122,9 +122,7 @@ class Asker:
     """The model and what is needed to ask it."""
 
     def __init__(self) -> None:
-        self.loaded = minillm.load(
-            "smollm2-135m-instruct", dtype=minillm.fast_dtype("cpu")
-        )
+        self.loaded = minillm.load("smollm2-135m-instruct", dtype=minillm.fast_dtype("cpu"))
         self.tokenizer = self.loaded.tokenizer
         special = self.tokenizer.special
         self.end = special["<|im_end|>"]
@@ -136,9 +134,7 @@ class Asker:
         """Tokens of prompts."""
         return [self.tokenizer.encode(prompt, allow_special=True) for prompt in prompts]
 
-    def write(
-        self, prompts: Sequence[str], patterns: Sequence[Pattern] | None = None
-    ) -> list[str]:
+    def write(self, prompts: Sequence[str], patterns: Sequence[Pattern] | None = None) -> list[str]:
         """A greedy continuation of each prompt, inside its pattern if there are patterns."""
         ids = self.ids(prompts)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -152,9 +148,7 @@ class Asker:
             model: Any = Shared(self.loaded.model, ids[0][:same])
             if patterns is not None:
                 model = Constrained(model, [patterns[i] for i in rows], self.mask)
-            out = minillm.generate(
-                model, tokens, mask=real, max_new_tokens=NEW, stop=stop
-            )
+            out = minillm.generate(model, tokens, mask=real, max_new_tokens=NEW, stop=stop)
             for i, row in zip(rows, out[:, tokens.shape[1] :].tolist(), strict=True):
                 kept = row[: next((k for k, t in enumerate(row) if t in stop), len(row))]
                 found[i] = self.tokenizer.decode(kept)
@@ -191,9 +185,7 @@ def right(said: str, truth: Transfer) -> list[bool]:
     if found is None:
         return [False] * 3
     noun = (found["thing"].split() or [""])[-1]
-    return [
-        found["giver"] == truth.giver, noun == truth.thing, found["receiver"] == truth.receiver
-    ]
+    return [found["giver"] == truth.giver, noun == truth.thing, found["receiver"] == truth.receiver]
 
 
 def material(which: tuple[int, int]) -> list[Transfer]:
@@ -207,7 +199,11 @@ def searched(asker: Asker, make: Any, truth: Sequence[Transfer], start: str) -> 
     found = []
     for t in truth:
         names, words = words_of(t.text)
-        nouns = [w for w in words if w in re.findall(r"(?:the|an?|your|my) (?:[a-z-]+ )?([a-z-]+)", t.text)]
+        nouns = [
+            w
+            for w in words
+            if w in re.findall(r"(?:the|an?|your|my) (?:[a-z-]+ )?([a-z-]+)", t.text)
+        ]
         every = [start + answer((g, x, r)) for g, r in permutations(names, 2) for x in nouns]
         scores = asker.scores(make(t.text), every)
         found.append(every[max(range(len(every)), key=scores.__getitem__)].strip())

@@ -75,7 +75,9 @@ def written(words: str, cased: dict[str, str]) -> str:
 @torch.inference_mode()
 def by_network(name: str, texts: Sequence[str], batch: int = 48) -> list[float]:
     """log p of each text after the token that stands between texts."""
-    loaded = minillm.load(name, dtype=minillm.fast_dtype("cpu") if "smol" in name else torch.float32)
+    loaded = minillm.load(
+        name, dtype=minillm.fast_dtype("cpu") if "smol" in name else torch.float32
+    )
     tokenizer = loaded.tokenizer
     start = tokenizer.special["<|endoftext|>"]
     ids = [[start, *tokenizer.encode(text)] for text in texts]
@@ -114,13 +116,20 @@ def main() -> None:
     held = [
         text
         for text in sentences(HELD)
-        if text not in heard and len(spoken(text)) in LENGTHS and all(w in said for w in spoken(text))
+        if text not in heard
+        and len(spoken(text)) in LENGTHS
+        and all(w in said for w in spoken(text))
     ]
     random.Random(0).shuffle(held)
     cased = {
         word: form
         for word, form in (
-            (w.lower(), Counter(re.findall(rf"\b{w}\b", " ".join(train), re.IGNORECASE)).most_common(1)[0][0])
+            (
+                w.lower(),
+                Counter(re.findall(rf"\b{w}\b", " ".join(train), re.IGNORECASE)).most_common(1)[0][
+                    0
+                ],
+            )
             for w in {w for text in train for w in re.findall(r"(?<=[a-z] )[A-Z][a-z]+", text)}
         )
     }
@@ -129,7 +138,9 @@ def main() -> None:
     def errors(found: Sequence[Any]) -> float:
         import jiwer
 
-        return jiwer.wer([f["truth"] for f in found], [f["guesses"][0][0] if f["guesses"] else "" for f in found])
+        return jiwer.wer(
+            [f["truth"] for f in found], [f["guesses"][0][0] if f["guesses"] else "" for f in found]
+        )
 
     def choose() -> dict[str, Any]:
         first, last = PARTS["validation"]

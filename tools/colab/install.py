@@ -27,6 +27,7 @@ CORPORA = {  # function of `minillm.corpora` -> artefacts that it fetches; {} is
     "bible": ("bible-{}",),
     "verse_pairs": ("bible-kjv", "bible-bbe"),
     "geo_facts": ("geo-facts",),
+    "pronunciations": ("cmu-pronunciations",),
     "chatterbot_dialogues": ("chatterbot-dialogues",),
 }
 INSTALL = """\

@@ -53,9 +53,7 @@ class TokenMask:
     Book: chapter "Extracting facts".
     """
 
-    def __init__(
-        self, tokens: Sequence[bytes], *, end: int, special: Collection[int] = ()
-    ) -> None:
+    def __init__(self, tokens: Sequence[bytes], *, end: int, special: Collection[int] = ()) -> None:
         wrong = [i for i in (end, *special) if not 0 <= i < len(tokens)]
         if wrong:
             raise ValueError(f"ids {wrong} are not among the {len(tokens)} tokens")

