@@ -5,21 +5,20 @@
 SmolLM2-135M-Instruct reads a few sentences of a simulated world and writes giver, thing and
 receiver as JSON, greedily: freely, inside the shape of the answer, and inside the shape with values
 that stand in the text. Three prompts are compared on other stories, freely, and the best one is
-kept; the one without an example is tried too. At last all answers that can be made of the text are scored whole, for the first texts.
-Stored is every answer. Used by the chapter "Extracting facts".
+kept; the one without an example is tried, too. At last all answers that can be made of the text are
+scored whole, for the first texts. Stored is every answer. Used by the chapter "Extracting facts".
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
 import torch
-from finetuning import ROOT, finished, log_file
+from finetuning import finished, log_file
 
 import minillm
 from minillm import results
@@ -27,8 +26,8 @@ from minillm.corpora.stories import tell
 from minillm.corpora.stories.transfers import Transfer, transfers
 from minillm.inference.constrained import Constrained, TokenMask
 from minillm.inference.generate import left_pad
-from minillm.inference.prefix_cache import shared_length
 from minillm.inference.patterns import LETTERS, Pattern, many, one_of, sequence
+from minillm.inference.prefix_cache import shared_length
 
 VALIDATION, TEST, SEARCHED, BATCH, NEW = (4, 80), (5, 290), 20, 32, 40
 FIELDS = ("giver", "thing", "receiver")
@@ -156,7 +155,7 @@ class Asker:
 
     @torch.inference_mode()
     def scores(self, prompt: str, answers: Sequence[str]) -> list[float]:
-        """log p of each answer with its end, after the prompt, which is read once."""
+        """Return log p of each answer with its end, after the prompt, which is read once."""
         [ids] = self.ids([prompt])
         texts = [[*self.tokenizer.encode(a), self.end] for a in answers]
         width = max(map(len, texts))

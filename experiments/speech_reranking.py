@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import jiwer
 import torch
 from finetuning import finished, log_file
 
@@ -74,7 +75,7 @@ def written(words: str, cased: dict[str, str]) -> str:
 
 @torch.inference_mode()
 def by_network(name: str, texts: Sequence[str], batch: int = 48) -> list[float]:
-    """log p of each text after the token that stands between texts."""
+    """Return log p of each text after the token that stands between texts."""
     loaded = minillm.load(
         name, dtype=minillm.fast_dtype("cpu") if "smol" in name else torch.float32
     )
@@ -94,13 +95,48 @@ def by_network(name: str, texts: Sequence[str], batch: int = 48) -> list[float]:
 
 
 def by_counts(train: Sequence[str], texts: Sequence[str], order: int) -> list[float]:
-    """log p of each text by an n-gram of words; a word that was not counted is the id 1."""
+    """Return log p of each text by an n-gram of words; a word that was not counted is the id 1."""
     counts = Counter(word for text in train for word in spoken(text))
     ids = {word: i for i, word in enumerate(counts, start=2)}
     model = NGramLM(len(ids) + 2, order, boundary=0)
     model.fit([[ids[word] for word in spoken(text)] for text in train])
     rows = [[ids.get(word, 1) for word in text.split()] for text in texts]
     return [model.log_probs([row]).sum().item() for row in rows]
+
+
+def casing(train: Sequence[str]) -> dict[str, str]:
+    """The usual form of each word that has a capital in the middle of a sentence."""
+    whole = " ".join(train)
+    names = {w for text in train for w in re.findall(r"(?<=[a-z] )[A-Z][a-z]+", text)}
+    found = {}
+    for word in sorted(names):
+        forms = Counter(re.findall(rf"\b{word}\b", whole, re.IGNORECASE))
+        found[word.lower()] = forms.most_common(1)[0][0]
+    return found
+
+
+def errors(found: Sequence[Any]) -> float:
+    """Word error rate of the first guesses."""
+    return jiwer.wer(
+        [f["truth"] for f in found], [f["guesses"][0][0] if f["guesses"] else "" for f in found]
+    )
+
+
+def scored(
+    name: str, done: dict[str, Any], train: Sequence[str], cased: dict[str, str]
+) -> dict[str, list[list[float]]]:
+    """Return log p of every guess under one model."""
+    scores = {}
+    for part in PARTS:
+        rows = [[words for words, _ in f["guesses"]] for f in done[part]]
+        flat = [words for row in rows for words in row]
+        if name[0].isdigit():
+            p = by_counts(train, flat, int(name[0]))
+        else:
+            p = by_network(name, [written(words, cased) for words in flat])
+        it = iter(p)
+        scores[part] = [[round(next(it), 2) for _ in row] for row in rows]
+    return scores
 
 
 def main() -> None:
@@ -121,26 +157,8 @@ def main() -> None:
         and all(w in said for w in spoken(text))
     ]
     random.Random(0).shuffle(held)
-    cased = {
-        word: form
-        for word, form in (
-            (
-                w.lower(),
-                Counter(re.findall(rf"\b{w}\b", " ".join(train), re.IGNORECASE)).most_common(1)[0][
-                    0
-                ],
-            )
-            for w in {w for text in train for w in re.findall(r"(?<=[a-z] )[A-Z][a-z]+", text)}
-        )
-    }
+    cased = casing(train)
     print(len(train), len(said), len(held), len(cased), flush=True)
-
-    def errors(found: Sequence[Any]) -> float:
-        import jiwer
-
-        return jiwer.wer(
-            [f["truth"] for f in found], [f["guesses"][0][0] if f["guesses"] else "" for f in found]
-        )
 
     def choose() -> dict[str, Any]:
         first, last = PARTS["validation"]
@@ -157,24 +175,11 @@ def main() -> None:
             ear = Ear(said, rarity, unseen=UNSEEN, weight=weight)
             return lists(held[first:last], ear, said, RATE)
 
-        def scored(name: str) -> dict[str, list[list[float]]]:
-            scores = {}
-            for part in PARTS:
-                rows = [[words for words, _ in f["guesses"]] for f in done[part]]
-                flat = [words for row in rows for words in row]
-                if name[0].isdigit():
-                    p = by_counts(train, flat, int(name[0]))
-                else:
-                    p = by_network(name, [written(words, cased) for words in flat])
-                it = iter(p)
-                scores[part] = [[round(next(it), 2) for _ in row] for row in rows]
-            return scores
-
         names = ("1-gram", "3-gram", "story-gpt-nano", "story-gpt", "smollm2-135m-instruct")
         return {
             "ear": choose,
             **{part: lambda p=part: hear(p) for part in PARTS},
-            **{name: lambda n=name: scored(n) for name in names},
+            **{name: lambda n=name: scored(n, done, train, cased) for name in names},
         }
 
     made, seconds = finished(log, plan)

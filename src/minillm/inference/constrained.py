@@ -1,8 +1,8 @@
 """Writing inside a pattern: tokens that would leave it get the probability 0.
 
-A token is a string of bytes, so it may come next if all its bytes can be read one after the other.
-`TokenMask` finds these tokens with a tree of the vocabulary, in which tokens with the same beginning
-share its nodes; `Constrained` puts every other logit to minus infinity, step by step.
+A token is a string of bytes, so it may come next if its bytes can be read in turn. `TokenMask`
+finds these tokens in a tree of the vocabulary, where tokens with the same beginning share nodes;
+`Constrained` puts every other logit to minus infinity, step by step.
 
 Source: Willard and Louf (2023), arXiv:2307.09702.
 Book: chapter "Extracting facts".
@@ -159,7 +159,7 @@ class Constrained:
             raise ValueError(f"{batch} rows, but {len(self.patterns)} patterns")
         if self.limit is not None and length > self.limit:
             raise ValueError(f"{length} tokens do not fit into a context of {self.limit}")
-        left: list[Pattern | None] = list(self.patterns) * (batch // len(self.patterns))
+        left: list[Pattern | None] = [*self.patterns] * (batch // len(self.patterns))
         return PatternState(self.model.new_state(batch, length), left)
 
     def __call__(

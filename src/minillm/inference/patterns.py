@@ -1,8 +1,8 @@
-"""Patterns that texts must follow, as small automata: read a byte, and a pattern of the rest is left.
+"""Patterns that texts must follow, as small automata: read a byte, and a pattern is left.
 
-A pattern is a set of texts. `after` gives the pattern of what may follow one byte (its derivative),
-`can_end` says whether the text may stop. A regular expression is built of four parts, and its states
-are patterns again, so no table of states is ever made; a state that has come up is remembered.
+A pattern is a set of texts. `after` gives the pattern of what may follow one byte, its derivative;
+`can_end` says whether the text may stop. A regular expression is built of four parts, and its
+states are patterns again, so no table of states is made; a state that has come up is remembered.
 
 Source: Brzozowski (1964), "Derivatives of regular expressions", Journal of the ACM 11.
 Book: chapter "Extracting facts".
