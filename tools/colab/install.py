@@ -32,6 +32,7 @@ CORPORA = {  # function of `minillm.corpora` -> artefacts that it fetches; {} is
     "verse_pairs": ("bible-kjv", "bible-bbe"),
     "geo_facts": ("geo-facts",),
     "mails": ("spam-assassin",),
+    "pronunciations": ("cmu-pronunciations",),
     "chatterbot_dialogues": ("chatterbot-dialogues",),
 }
 INSTALL = """\

