@@ -6,9 +6,9 @@ sentence with a citation. It reads the outputs of the last ``make book``. A numb
 nevertheless has an entry in ``book/numbers.yml``, with its reason.
 
 Left out are whole numbers up to 12, years and dates, what is part of a name ("GPT-2"), code,
-formulas, the minutes of exercises, and numbers in words. A number is carried by one that is equal to it after
-rounding to its last digit (of whole numbers, the last but zeros, though to no fewer than two
-digits); 12 % and 0.12 are the same, and so are 1.2 million and 1,200,000.
+formulas, the minutes of exercises, and numbers in words. A number is carried by one that is equal
+to it after rounding to its last digit (of whole numbers, the last but zeros, though to no fewer
+than two digits); 12 % and 0.12 are the same, and so are 1.2 million and 1,200,000.
 """
 
 from __future__ import annotations
