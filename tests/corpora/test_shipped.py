@@ -25,6 +25,7 @@ FINGERPRINTS = {
     "geo-facts": "cf1b0bec23cf2217",
     "geo-facts-zh": "5bdfade9ec6bd293",
     "stdlib-functions": "61a1fef15db17a3c",
+    "spam-assassin": "e06947588d89443f",
     "stories": "0ff53a20c8ec61d7",
 }
 

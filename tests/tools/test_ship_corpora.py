@@ -73,7 +73,7 @@ at the margin"""
 @pytest.mark.slow
 def test_the_files_are_what_is_made_here():
     made = json.loads(json.dumps(ship_corpora.contents()))
-    assert made.keys() == SHA256.keys()
+    assert made.keys() == SHA256.keys() - {"book_passages"}  # of another tool
     for name, content in made.items():
         assert content == shipped.shipped(name), name
 

@@ -108,7 +108,9 @@ def _add_page(index: Index, path: Path, root: Path) -> None:
     for cell in cells:
         if cell.cell_type == "markdown":
             _add_text(index, cell.source, url)
-        elif name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
+            continue
+        index.labels[f"{path.stem}:{cell.id}"] = Target(cell.id, f"{url}#cell-{cell.id}")
+        if name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
             _add_figure(index, name, url)
 
 
