@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_cache import get_cache
+
 from tools import browser, build_book, execution, export_notebooks
 from tools.project import CACHE, ROOT, chapters
 
@@ -67,6 +69,7 @@ def notebooks() -> bool:
         print("_toc.yml lists no notebook")
         return False
     execution.drop_stale(CACHE, ROOT)
+    get_cache(str(CACHE)).list_cache_records()  # made before two processes write into it
     # One notebook is one kernel: its cells must stay with one worker.
     options = ["--nbval-lax", "-n", "2", "--dist", "loadfile", "-o", "addopts=-q"]
     record = ["-p", "tools.recorder", "--record-into", str(CACHE)]
