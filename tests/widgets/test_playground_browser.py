@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 
 import pytest
 import torch
@@ -65,13 +66,25 @@ def expected_rows(nano, text, **sampling):
 
 
 def check_bars(page, names, own, drawn):
-    expect(page.locator(".pg-next tbody th button").first).to_have_text(names[0])
-    for (piece, found), name, p, q in zip(bars(page), names, own, drawn, strict=True):
-        assert piece == name
+    """The bars become what Python has; the page redraws them some time after a change."""
+    end = time.monotonic() + SECONDS / 1000
+    while (wrong := wrong_bars(page, names, own, drawn)) and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    assert wrong == []
+
+
+def wrong_bars(page, names, own, drawn):
+    rows, wrong = bars(page), []
+    if len(rows) != len(names):
+        return [f"{len(rows)} rows, not {len(names)}"]
+    for (piece, found), name, p, q in zip(rows, names, own, drawn, strict=True):
+        right = piece == name
         if p >= 0.001:
-            assert found[0] == pytest.approx(100 * p, abs=0.51 if p >= 0.0995 else 0.051)
+            right &= found[0] == pytest.approx(100 * p, abs=0.51 if p >= 0.0995 else 0.051)
         if q >= 0.001 and p >= 0.001:
-            assert found[1] == pytest.approx(100 * q, abs=0.51 if q >= 0.0995 else 0.051)
+            right &= found[1] == pytest.approx(100 * q, abs=0.51 if q >= 0.0995 else 0.051)
+        wrong += [] if right else [(piece, found, name, 100 * p, 100 * q)]
+    return wrong
 
 
 def settled(page):
