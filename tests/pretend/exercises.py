@@ -398,9 +398,15 @@ def _widgets(device: str, words: list[str], values: Tensor) -> Any:
         widgets.RotaryPairs(VECTORS[0, 0, 0].to(device), VECTORS[0, 0, 1].to(device)),
         widgets.SoftDictionary(coordinates, coordinates[0]),
         widgets.SoftmaxTemperature(words[:3], values),
+        widgets.SpeculativeSteps({"k": _written(device)}, str),
         widgets.ThresholdDesk({"model": values}, torch.tensor([0, 1, 1], device=device)),
     ]
     return [type(view).__name__ for view in made]
+
+
+def _written(device: str) -> Any:
+    model, prompt = causal(device), TOKENS[:1].to(device)
+    return minillm.speculative_generate(model, model, prompt, max_new_tokens=3, k=2)
 
 
 def _beam_tree(device: str) -> Any:

@@ -48,6 +48,7 @@ EXPLAINED = {
     "Explorable.__init__": "takes lists, which the explorables make of tensors",
     "NGramExplorer.from_sequences": "counts words",
     "Sampler.logits": "reads what the explorable has stored as numbers",
+    "SpeculativeSteps.rounds": "reads what the explorable has stored as numbers",
     "best_device": "only names the device, see test_the_environment_names_the_device",
     "fast_dtype": "asks the environment here, see tests/test_device.py",
     "has_fast_bfloat16": "asks the environment here, see tests/test_device.py",

@@ -36,6 +36,7 @@ SETUP = """
 import torch
 from minillm import BPETokenizer, CausalLM, CharTokenizer, ModelConfig, widgets
 from minillm.inference.beam import beam_steps
+from minillm.inference.speculative import speculative_generate
 
 MAPS = [[[[1.0, 0.0], [0.5, 0.5]]], [[[1.0, 0.0], [0.0, 1.0]]]]
 RUNS = [
@@ -45,6 +46,7 @@ RUNS = [
 SIZES = {"vocab_size": 6, "context_length": 8, "d_model": 8, "n_layers": 1, "n_heads": 2}
 MODEL = CausalLM(ModelConfig(**SIZES))
 STEPS = beam_steps(MODEL, torch.tensor([[1]]), max_new_tokens=2, n_beams=1)
+WRITTEN = speculative_generate(MODEL, MODEL, torch.tensor([[1]]), max_new_tokens=3)
 views = {}
 """
 CASES = {
@@ -81,6 +83,7 @@ CASES = {
     "SoftmaxTemperature": Case(
         '["mat", "moon"], [2.5, 1]', "slider", "score of “moon”", "ArrowRight", "scores", [2.5, 1.1]
     ),
+    "SpeculativeSteps": Case('{"k": WRITTEN}, str', "slider", "Step", "ArrowRight", "step", 2),
     "ThresholdDesk": Case('{"words": [0.1, 0.9]}, [0, 1]', "slider", "Keep below", "End", "low", 1),
 }
 

@@ -19,12 +19,15 @@ from IPython.core.formatters import DisplayFormatter
 
 from minillm import BPETokenizer, CausalLM, CharTokenizer, ModelConfig, Sampling, widgets
 from minillm.inference.beam import BeamStep
+from minillm.inference.speculative import Round, Speculation
 from minillm.widgets import base, pack
 from minillm.widgets.ngram import count_grams
 
 VERSES = [s.split() for s in ("the cat sat", "the dog sat", "the cat ran", "a dog ran off")]
 HALF = [[1.0, 0.0], [0.25, 0.75]]
 STEP = BeamStep([(3,), (4,)], [-0.5, -1.5], [-0.5, -1.5], kept=1)
+IDS, TWO = torch.tensor([3, 4]), torch.tensor([0.5, 0.25])
+ROUND = Round(IDS, TWO, TWO, TWO, 2, IDS[:1])
 RUN = {"name": "a", "settings": {"rate": "0.1"}, "steps": [0, 5, 9], "val_loss": [3.0, 2.5, 2.0]}
 
 
@@ -47,6 +50,7 @@ def make_all():
         widgets.Sampler({"to": [2.0, 1.0, 0.0]}, str, top_k=2),
         widgets.SoftDictionary(),
         widgets.SoftmaxTemperature(["mat", "moon"], [2.0, 1.0], context="on the"),
+        widgets.SpeculativeSteps({"k = 2": Speculation(IDS[None], (ROUND,))}, str),
         widgets.AttentionExplorer({"to be": (["to", " be"], [[HALF]])}, {(0, 0): "previous"}),
         widgets.RunExplorer([RUN], {"bigram": 2.2}),
         widgets.ThresholdDesk({"words": [0.1, 0.9]}, [0, 1], ["fine", "not fine"]),

@@ -24,22 +24,61 @@ from minillm.nn.models import CausalLM
 
 
 @dataclass(frozen=True, eq=False)
+class Round:
+    """One pass of the target: what was proposed, how each model sees it, and what stayed.
+
+    Args:
+        proposed: what the draft wrote, (k,).
+        q: the draft's probability of each proposal, (k,).
+        p: the target's probability of each, (k,).
+        chances: the number that was drawn for each, (k,); proposal i stays if it is below p / q.
+        kept: how many proposals stayed.
+        own: the token of the target's own that follows them, (1,).
+
+    Book: chapter "Generating text".
+    """
+
+    proposed: Tensor
+    q: Tensor
+    p: Tensor
+    chances: Tensor
+    kept: int
+    own: Tensor
+
+    @property
+    def added(self) -> Tensor:
+        """The 1 to k + 1 tokens that the pass adds to the text."""
+        return torch.cat((self.proposed[: self.kept], self.own))
+
+
+@dataclass(frozen=True, eq=False)
 class Speculation:
     """A text that was written speculatively, and what it took.
 
     Args:
         tokens: prompt and continuation, (1, T + new).
-        judged: proposals up to the first refused one of each pass; those behind it are lost.
-        accepted: how many of them stayed.
-        calls: passes of the target, each of which adds one token of its own.
+        rounds: the passes of the target, each of which adds one token of its own.
 
     Book: chapter "Generating text".
     """
 
     tokens: Tensor
-    judged: int
-    accepted: int
-    calls: int
+    rounds: tuple[Round, ...]
+
+    @property
+    def calls(self) -> int:
+        """Passes of the target."""
+        return len(self.rounds)
+
+    @property
+    def judged(self) -> int:
+        """Proposals up to the first refused one of each pass; those behind it are lost."""
+        return sum(min(one.kept + 1, len(one.proposed)) for one in self.rounds)
+
+    @property
+    def accepted(self) -> int:
+        """How many of the judged proposals stayed."""
+        return sum(one.kept for one in self.rounds)
 
 
 def verify(proposed: Tensor, q: Tensor, p: Tensor, chances: Tensor) -> tuple[int, Tensor]:
@@ -140,19 +179,18 @@ class _Pair:
 
     def write(self, text: Tensor, k: int, ends: frozenset[int]) -> Speculation:
         """Add tokens until there is no more room, or one of them ends the text."""
-        judged = accepted = calls = 0
+        rounds: list[Round] = []
         end = None
         while text.shape[1] < self.room and end is None:
             n = min(k, self.room - text.shape[1] - 1)  # the target adds one token of its own
-            added = self.step(text, n)
-            calls, accepted = calls + 1, accepted + len(added) - 1
-            judged += min(len(added), n)  # those that stayed, and the first that did not
+            rounds.append(self.step(text, n))
+            added = rounds[-1].added
             end = next((i + 1 for i, token in enumerate(added.tolist()) if token in ends), None)
             text = torch.cat((text, added[None, :end]), dim=1)
-        return Speculation(text, judged, accepted, calls)
+        return Speculation(text, tuple(rounds))
 
-    def step(self, text: Tensor, k: int) -> Tensor:
-        """One pass of the target over k proposals: the 1 to k + 1 tokens (n,) to add."""
+    def step(self, text: Tensor, k: int) -> Round:
+        """One pass of the target over k proposals."""
         proposed, q = self.propose(text, k)
         known = torch.cat((text, proposed[None]), dim=1)
         logits = self.target(known[:, len(self.target_state) :], state=self.target_state)[0]
@@ -162,7 +200,8 @@ class _Pair:
         own = torch.multinomial(rest, 1, generator=self.generator)
         for state in (self.target_state, self.draft_state):  # forget what was refused
             state.truncate(min(len(state), text.shape[1] + kept))
-        return torch.cat((proposed[:kept], own))
+        row = torch.arange(k, device=text.device)
+        return Round(proposed, q[row, proposed], p[row, proposed], chances, kept, own)
 
     def propose(self, text: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Let the draft write k tokens: their ids (k,), and the distributions (k, V)."""

@@ -20,6 +20,7 @@ from minillm.widgets.runs import RunExplorer
 from minillm.widgets.sampler import Sampler
 from minillm.widgets.soft_dictionary import SoftDictionary
 from minillm.widgets.softmax_temperature import SoftmaxTemperature
+from minillm.widgets.speculative import SpeculativeSteps
 
 __all__ = [
     "AttentionExplorer",
@@ -35,6 +36,7 @@ __all__ = [
     "Sampler",
     "SoftDictionary",
     "SoftmaxTemperature",
+    "SpeculativeSteps",
     "ThresholdDesk",
     "standalone_page",
 ]
