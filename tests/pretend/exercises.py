@@ -395,6 +395,7 @@ def _widgets(device: str, words: list[str], values: Tensor) -> Any:
         _playground(device),
         _beam_tree(device),
         widgets.Sampler({"a": values}, str, top_k=2),
+        widgets.RankExplorer({"W": VECTORS[0, 0].to(device)}),
         widgets.RotaryPairs(VECTORS[0, 0, 0].to(device), VECTORS[0, 0, 1].to(device)),
         widgets.SoftDictionary(coordinates, coordinates[0]),
         widgets.SoftmaxTemperature(words[:3], values),

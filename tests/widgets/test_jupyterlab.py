@@ -72,6 +72,7 @@ CASES = {
         'MODEL, CharTokenizer("sea shell"), text="sea"',
         *("slider", "Temperature", "ArrowRight", "temperature", 1.1),
     ),
+    "RankExplorer": Case('{"W": torch.eye(3)}', "slider", "Rank r", "ArrowRight", "rank", 2),
     "RotaryPairs": Case("", "slider", "position of the query, m", "ArrowRight", "m", 7),
     "RunExplorer": Case(
         'RUNS, mode="switches"', "radio", "0.1", "ArrowRight", "chosen", {"rate": ["0.2"]}

@@ -47,6 +47,7 @@ def make_all():
         ngrams(written=["the"]),
         widgets.BeamTree([STEP], [STEP], str, prompt="to"),
         widgets.ModelSize(),
+        widgets.RankExplorer({"W": [[3.0, 0.0], [0.0, 1.0]]}, {1: 0.5}),
         widgets.Sampler({"to": [2.0, 1.0, 0.0]}, str, top_k=2),
         widgets.SoftDictionary(),
         widgets.SoftmaxTemperature(["mat", "moon"], [2.0, 1.0], context="on the"),

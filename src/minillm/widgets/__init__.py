@@ -15,6 +15,7 @@ from minillm.widgets.ngram import NGramExplorer
 from minillm.widgets.optimiser_path import OptimiserPath
 from minillm.widgets.page import standalone_page
 from minillm.widgets.playground import Playground
+from minillm.widgets.rank import RankExplorer
 from minillm.widgets.rotary import RotaryPairs
 from minillm.widgets.runs import RunExplorer
 from minillm.widgets.sampler import Sampler
@@ -31,6 +32,7 @@ __all__ = [
     "NGramExplorer",
     "OptimiserPath",
     "Playground",
+    "RankExplorer",
     "RotaryPairs",
     "RunExplorer",
     "Sampler",
