@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -186,6 +187,19 @@ def test_chapter_is_described(html: Path, name: str) -> None:
     assert re.search(r'<meta name="description" content="[^"]{40,160}"', text)
     assert "fontawesome.js" not in text
     assert "thebe" not in "".join(re.findall(r"<(?:script|link)[^>]*>", text)).lower()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapter_names_the_feed_of_changes(html: Path, name: str) -> None:
+    page = html / name
+    found = re.search(
+        r'<link rel="alternate" type="application/atom\+xml" href="([^"]+)"',
+        page.read_text(encoding="utf-8"),
+    )
+    assert found
+    feed = ElementTree.parse(page.parent / found[1]).getroot()
+    titles = [entry.findtext("{*}title") for entry in feed.findall("{*}entry")]
+    assert "0.1.0" in titles
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -11,7 +11,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from . import styles
+from . import feed, styles
 from .figures import make_twins, svg_size
 from .widget_state import move_out
 
@@ -213,9 +213,19 @@ def run(app: Sphinx, exception: Exception | None) -> None:
     base = app.config.html_baseurl
     if base:
         (out / "sitemap.xml").write_text(sitemap(out, pages, base), encoding="utf-8")
+        write_feed(app, out)
         icon = quote((out / "_static" / "favicon.svg").read_text(encoding="utf-8"))
         # It is shown at any address, so whatever it needs is in it.
         (out / "404.html").write_text(MISSING.format(base=base, icon=icon), encoding="utf-8")
+
+
+def write_feed(app: Sphinx, out: Path) -> None:
+    """The feed of changes, which every page names."""
+    changelog = Path(app.srcdir) / "CHANGELOG.md"
+    found = feed.releases(changelog.read_text(encoding="utf-8"), feed.last_change(changelog))
+    config = app.config
+    names = {"title": config.project, "author": config.author, "base": config.html_baseurl}
+    (out / feed.NAME).write_text(feed.atom(found, **names), encoding="utf-8")
 
 
 def sitemap(out: Path, pages: list[Path], base: str) -> str:

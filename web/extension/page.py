@@ -9,7 +9,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from . import vendor
+from . import feed, vendor
 
 DESCRIPTION_LENGTH = 160
 
@@ -74,4 +74,7 @@ def rewrite(
     title = re.sub(r"<[^>]+>", "", context.get("title", ""))
     base = app.config.html_baseurl
     found = cards(html.unescape(title), text, context.get("pageurl"), base)
+    if base:
+        address = context["pathto"](feed.NAME, resource=True)
+        found += f'\n<link rel="alternate" type="application/atom+xml" href="{address}" />'
     context["metatags"] = f"{context.get('metatags', '')}\n{found}"
