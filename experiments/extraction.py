@@ -4,9 +4,11 @@
 
 SmolLM2-135M-Instruct reads a few sentences of a simulated world and writes giver, thing and
 receiver as JSON, greedily: freely, inside the shape of the answer, and inside the shape with values
-that stand in the text. Three prompts are compared on other stories, freely, and the best one is
-kept; the one without an example is tried, too. At last all answers that can be made of the text are
-scored whole, for the first texts. Stored is every answer. Used by the chapter "Extracting facts".
+that stand in the text. Six prompts are compared on other stories, freely, and the best one is kept;
+all of them are tried inside the text, and the chat form of the request without examples, too. At
+last many answers that can be made of the text are scored whole, for the first texts, by what the
+model says and by what is left of that inside the pattern. Stored is every answer. Used by the
+chapter "Extracting facts".
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import product
 from typing import Any
 
 import torch
@@ -29,13 +31,21 @@ from minillm.inference.generate import left_pad
 from minillm.inference.patterns import LETTERS, Pattern, many, one_of, sequence
 from minillm.inference.prefix_cache import shared_length
 
-VALIDATION, TEST, SEARCHED, BATCH, NEW = (4, 80), (5, 290), 20, 32, 40
+VALIDATION, TEST, SHOWN, SEARCHED, BATCH = (4, 290), (5, 290), (3, 60), 40, 32
+NEW, CHAT = 40, 100
 FIELDS = ("giver", "thing", "receiver")
+# In the first four the giver is named first; in the next four only in every other text.
 EXAMPLES = (
     ("Anna had a red ball. Ben asked for it. Anna threw the ball to Ben.", "Anna ball Ben"),
     ("Carl found the hat of Dora. Dora was glad. He gave it back to her.", "Carl hat Dora"),
     ('Eve had a new pen. "Here, Finn," said Eve. Finn took the pen and smiled.', "Eve pen Finn"),
     ("Gus and Hilda sat down. Hilda was hungry. Gus handed her an apple.", "Gus apple Hilda"),
+)
+BALANCED = (
+    EXAMPLES[0],
+    ("Carl had lost his hat. Dora found it. Dora gave the hat back to Carl.", "Dora hat Carl"),
+    ('Eve had no pen. "Here, Eve," said Finn. He held out a new pen.', "Finn pen Eve"),
+    EXAMPLES[3],
 )
 TASK = "Who gives what to whom? Answer in JSON with the keys giver, thing and receiver."
 
@@ -45,17 +55,37 @@ def answer(values: Sequence[str]) -> str:
     return json.dumps(dict(zip(FIELDS, values, strict=True)))
 
 
-def plain(text: str, n: int = 4) -> str:
+def plain(text: str, examples: Sequence[tuple[str, str]] = EXAMPLES) -> str:
     """A form with examples in front."""
-    parts = [f"Text: {t}\nAnswer: {answer(a.split())}\n\n" for t, a in EXAMPLES[:n]]
+    parts = [f"Text: {t}\nAnswer: {answer(a.split())}\n\n" for t, a in examples]
     return f"{TASK}\n\n" + "".join(parts) + f"Text: {text}\nAnswer:"
 
 
-PROMPTS = {
-    "4 examples": plain,
-    "1 example": lambda text: plain(text, 1),
-    "no example": lambda text: plain(text, 0),
-}
+def chat(text: str) -> str:
+    """The request without examples, in the form in which the model was taught to answer."""
+    ask = f"{TASK}\n\nText: {text}"
+    return f"<|im_start|>user\n{ask}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def of_the_world() -> list[tuple[str, str]]:
+    """One transfer of each kind, from stories of another seed."""
+    found: dict[str, Transfer] = {}
+    for t in material(SHOWN):
+        found.setdefault(t.kind, t)
+    return [(t.text, f"{t.giver} {t.thing} {t.receiver}") for t in found.values()]
+
+
+def prompts() -> dict[str, Any]:
+    """The forms of the request that are compared."""
+    world = of_the_world()
+    return {
+        "4 examples": plain,
+        "4 balanced": lambda text: plain(text, BALANCED),
+        "4 balanced, reversed": lambda text: plain(text, BALANCED[::-1]),
+        "of the world": lambda text: plain(text, world),
+        "1 example": lambda text: plain(text, EXAMPLES[:1]),
+        "no example": lambda text: plain(text, ()),
+    }
 
 
 def words_of(text: str) -> tuple[list[str], list[str]]:
@@ -133,7 +163,12 @@ class Asker:
         """Tokens of prompts."""
         return [self.tokenizer.encode(prompt, allow_special=True) for prompt in prompts]
 
-    def write(self, prompts: Sequence[str], patterns: Sequence[Pattern] | None = None) -> list[str]:
+    def write(
+        self,
+        prompts: Sequence[str],
+        patterns: Sequence[Pattern] | None = None,
+        new: int = NEW,
+    ) -> list[str]:
         """A greedy continuation of each prompt, inside its pattern if there are patterns."""
         ids = self.ids(prompts)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -147,25 +182,35 @@ class Asker:
             model: Any = Shared(self.loaded.model, ids[0][:same])
             if patterns is not None:
                 model = Constrained(model, [patterns[i] for i in rows], self.mask)
-            out = minillm.generate(model, tokens, mask=real, max_new_tokens=NEW, stop=stop)
+            out = minillm.generate(model, tokens, mask=real, max_new_tokens=new, stop=stop)
             for i, row in zip(rows, out[:, tokens.shape[1] :].tolist(), strict=True):
                 kept = row[: next((k for k, t in enumerate(row) if t in stop), len(row))]
                 found[i] = self.tokenizer.decode(kept)
         return found
 
     @torch.inference_mode()
-    def scores(self, prompt: str, answers: Sequence[str]) -> list[float]:
-        """Return log p of each answer with its end, after the prompt, which is read once."""
+    def scores(
+        self, prompt: str, answers: Sequence[str], pattern: Pattern
+    ) -> list[tuple[float, float]]:
+        """Return log p and log q of each answer after the prompt, which is read once."""
         [ids] = self.ids([prompt])
-        texts = [[*self.tokenizer.encode(a), self.end] for a in answers]
+        texts = [self.tokenizer.encode(a) for a in answers]
         width = max(map(len, texts))
         state = self.loaded.model.new_state(1, len(ids) + width)
         self.loaded.model(torch.tensor([ids[:-1]]), state=state)
         state.reorder(torch.zeros(len(texts), dtype=torch.long))
         rows = torch.tensor([[ids[-1], *t] + [0] * (width - len(t)) for t in texts])
         log_p = self.loaded.model(rows[:, :-1], state=state).float().log_softmax(-1)
-        picked = log_p.gather(2, rows[:, 1:, None])[..., 0]
-        return [row[: len(t)].sum().item() for row, t in zip(picked, texts, strict=True)]
+        return [self.whole(row, text, pattern) for row, text in zip(log_p, texts, strict=True)]
+
+    def whole(self, log_p: Any, text: list[int], pattern: Any) -> tuple[float, float]:
+        """Log p of a text's tokens, and log q, where p is shared among the allowed ones."""
+        p = q = 0.0
+        for row, token in zip(log_p, text, strict=False):
+            allowed = row[self.mask.allowed(pattern)]
+            p, q = p + row[token].item(), q + (row[token] - allowed.logsumexp(0)).item()
+            pattern = self.mask.step(pattern, token)
+        return p, q
 
 
 def read(said: str) -> dict[str, str] | None:
@@ -193,19 +238,26 @@ def material(which: tuple[int, int]) -> list[Transfer]:
     return transfers(tell(seed, i) for i in range(count))
 
 
-def searched(asker: Asker, make: Any, truth: Sequence[Transfer], start: str) -> list[str]:
-    """The answer with the highest probability among all that can be made of the text."""
-    found = []
-    for t in truth:
-        names, words = words_of(t.text)
-        nouns = [
-            w
-            for w in words
-            if w in re.findall(r"(?:the|an?|your|my) (?:[a-z-]+ )?([a-z-]+)", t.text)
-        ]
-        every = [start + answer((g, x, r)) for g, r in permutations(names, 2) for x in nouns]
-        scores = asker.scores(make(t.text), every)
-        found.append(every[max(range(len(every)), key=scores.__getitem__)].strip())
+def made_of(text: str, start: str) -> list[str]:
+    """The answers that can be made of the names and nouns of a text."""
+    names, words = words_of(text)
+    nouns = re.findall(r"(?:the|an?|your|my) (?:[a-z-]+ )?([a-z-]+)", text)
+    found = product(names, [word for word in words if word in nouns], names)
+    return [start + answer(values) for values in found]
+
+
+def searched(asker: Asker, make: Any, truth: Sequence[Transfer], greedy: Sequence[str]) -> Any:
+    """The answers of the highest log p and of the highest log q, and what they are."""
+    found: dict[str, list[Any]] = {"p": [], "q": [], "log p": [], "log q": [], "tried": []}
+    for t, said in zip(truth, greedy, strict=False):
+        every = list(dict.fromkeys([*made_of(t.text, " "), said]))
+        scores = asker.scores(make(t.text), every, from_text(t.text, " "))
+        for i, name in enumerate("pq"):
+            best = max(range(len(every)), key=lambda k, i=i: scores[k][i])
+            found[name].append(every[best].strip())
+            # That of the best, and that of the answer that was written greedily.
+            found[f"log {name}"].append([scores[best][i], scores[every.index(said)][i]])
+        found["tried"].append(len(every))
     return found
 
 
@@ -215,32 +267,36 @@ def main() -> None:
     asker = Asker()
     val, test = material(VALIDATION), material(TEST)
 
+    forms = prompts()
+
     def choose() -> dict[str, Any]:
-        said = {name: asker.write([p(t.text) for t in val]) for name, p in PROMPTS.items()}
+        said = {name: asker.write([form(t.text) for t in val]) for name, form in forms.items()}
         score = {
             name: sum(all(right(s, t)) for s, t in zip(answers, val, strict=True)) / len(val)
             for name, answers in said.items()
         }
-        return {"said": said, "score": score, "best": max(score, key=score.__getitem__)}
+        return {"score": score, "best": max(score, key=score.__getitem__)}
 
-    def asked(prompt: str, kind: str) -> list[str]:
+    def asked(form: Any, kind: str, new: int = NEW) -> list[str]:
         patterns = {
             "free": None,
             "shape": [shape(" ")] * len(test),
             "text": [from_text(t.text, " ") for t in test],
         }[kind]
-        return asker.write([PROMPTS[prompt](t.text) for t in test], patterns)
+        return asker.write([form(t.text) for t in test], patterns, new)
 
     def plan(done: dict[str, Any]) -> dict[str, Any]:
-        def best() -> str:
-            return str(done["prompt"]["best"])
+        def best() -> Any:
+            return forms[done["prompt"]["best"]]
 
         return {
             "prompt": choose,
             **{kind: lambda k=kind: asked(best(), k) for kind in ("free", "text", "shape")},
-            "free, no example": lambda: asked("no example", "free"),
-            "text, no example": lambda: asked("no example", "text"),
-            "searched": lambda: searched(asker, PROMPTS[best()], test[:SEARCHED], " "),
+            "free, no example": lambda: asked(forms["no example"], "free", CHAT),
+            "free, chat": lambda: asked(chat, "free", CHAT),
+            "text, no example": lambda: asked(forms["no example"], "text"),
+            "prompts": lambda: {n: asked(form, "text") for n, form in forms.items()},
+            "searched": lambda: searched(asker, best(), test[:SEARCHED], done["text"]),
         }
 
     made, seconds = finished(log, plan)
@@ -248,7 +304,7 @@ def main() -> None:
         "extraction",
         made,
         command="python experiments/extraction.py",
-        seeds=(VALIDATION[0], TEST[0]),
+        seeds=(VALIDATION[0], TEST[0], SHOWN[0]),
         seconds=seconds,
         data={"test": "\n".join(t.text for t in test)},
     )

@@ -30,16 +30,18 @@ from minillm.corpora.stories import tell
 
 TRAIN, HELD = (6, 1000), (7, 260)
 RATE, N, LENGTHS, UNSEEN = 0.08, 12, range(5, 13), 12.0
-PARTS = {"validation": (0, 50), "test": (50, 160)}
-WEIGHTS = (0.1, 0.2, 0.4)
+PARTS = {"validation": (0, 150), "test": (150, 400)}
+WEIGHTS = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 
-def sentences(which: tuple[int, int]) -> list[str]:
-    """The sentences of the first stories of a seed, as they stand there, each once."""
+def sentences(which: tuple[int, int]) -> dict[str, int]:
+    """The sentences of the first stories of a seed, each once, and the story where it first is."""
     seed, count = which
-    cut = re.compile(r'(?<=[.!?])"?\s+')
-    told = (text for i in range(count) for text in cut.split(tell(seed, i).text))
-    return list(dict.fromkeys(told))
+    cut, found = re.compile(r'(?<=[.!?])"?\s+'), {}
+    for i in range(count):
+        for text in cut.split(tell(seed, i).text):
+            found.setdefault(text, i)
+    return found
 
 
 def spoken(text: str) -> list[str]:
@@ -53,17 +55,16 @@ def lexicon(tokens: Sequence[bytes], known: set[str]) -> dict[str, Any]:
     return pronunciations({*whole, *known})
 
 
-def lists(held: Sequence[str], ear: Ear, said: dict[str, Any], rate: float) -> list[Any]:
-    """What each sentence is heard as: guesses and their acoustic costs."""
+def lists(held: Sequence[tuple[str, int]], ear: Ear, said: dict[str, Any]) -> list[Any]:
+    """What each sentence is heard as: guesses and their acoustic costs; and its story."""
     rng = random.Random(0)
     found = []
-    for text in held:
+    for text, story in held:
         phones = [phone for word in spoken(text) for phone in rng.choice(said[word])]
-        heard = mishear(phones, rate, rng)
+        heard = mishear(phones, RATE, rng)
         guesses = [guess[:2] for guess in ear.guesses(heard, N)]
-        found.append(
-            {"truth": " ".join(spoken(text)), "heard": " ".join(heard), "guesses": guesses}
-        )
+        row = {"truth": " ".join(spoken(text)), "heard": " ".join(heard), "guesses": guesses}
+        found.append({**row, "story": story})
     return found
 
 
@@ -142,7 +143,7 @@ def scored(
 def main() -> None:
     """Make what is not there yet, then store everything."""
     log = log_file(__doc__, "speech_reranking")
-    train = sentences(TRAIN)
+    train = list(sentences(TRAIN))
     counts = Counter(word for text in train for word in spoken(text))
     total = sum(counts.values())
     rarity = {word: -math.log(n / total) for word, n in counts.items()}
@@ -150,8 +151,8 @@ def main() -> None:
     said = lexicon(tokens, set(counts))
     heard = set(train)
     held = [
-        text
-        for text in sentences(HELD)
+        (text, story)
+        for text, story in sentences(HELD).items()
         if text not in heard
         and len(spoken(text)) in LENGTHS
         and all(w in said for w in spoken(text))
@@ -165,7 +166,7 @@ def main() -> None:
         tried = {}
         for weight in WEIGHTS:
             ear = Ear(said, rarity, unseen=UNSEEN, weight=weight)
-            tried[str(weight)] = errors(lists(held[first:last], ear, said, RATE))
+            tried[str(weight)] = errors(lists(held[first:last], ear, said))
         return {"wer": tried, "best": min(tried, key=tried.__getitem__)}
 
     def plan(done: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def main() -> None:
             first, last = PARTS[part]
             weight = float(done["ear"]["best"])
             ear = Ear(said, rarity, unseen=UNSEEN, weight=weight)
-            return lists(held[first:last], ear, said, RATE)
+            return lists(held[first:last], ear, said)
 
         names = ("1-gram", "3-gram", "story-gpt-nano", "story-gpt", "smollm2-135m-instruct")
         return {
@@ -189,7 +190,7 @@ def main() -> None:
         command="python experiments/speech_reranking.py",
         seeds=(TRAIN[0], HELD[0]),
         seconds=seconds,
-        data={"train": "\n".join(train), "held": "\n".join(held)},
+        data={"train": "\n".join(train), "held": "\n".join(text for text, _ in held)},
     )
 
 

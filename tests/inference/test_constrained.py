@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from minillm.inference import patterns as P
+from minillm.inference.beam import beam_search
 from minillm.inference.constrained import Constrained, TokenMask
 from minillm.inference.generate import generate, left_pad
 from minillm.inference.sampling import Sampling
@@ -122,6 +123,54 @@ def test_reordered_rows_keep_their_patterns(model, mask):
     assert (logits[:, 0] > -math.inf).nonzero().tolist() == [[0, 0], [1, 0]]
 
 
+@pytest.mark.parametrize("expression", PATTERNS)
+def test_beams_outside_the_pattern_are_dropped(model, mask, expression):
+    inside = Constrained(model, PATTERNS[expression], mask)
+    found = beam_search(
+        inside, torch.tensor([[1, 2]]), max_new_tokens=6, n_beams=4, stop=(0,), length_penalty=0
+    )
+    texts = [b"".join(TOKENS[i] for i in h.tokens.tolist() if i).decode() for h in found]
+    assert len(found) == len({tuple(h.tokens.tolist()) for h in found}) > 0
+    for h, text in zip(found, texts, strict=True):
+        assert h.log_prob > -math.inf
+        if h.tokens[-1] == 0:
+            assert re.fullmatch(expression, text), text
+
+
+def test_many_beams_find_the_text_of_highest_q(model, mask):
+    inside, start = Constrained(model, P.one_of(["ab", "aab", "c"]), mask), torch.tensor([[1, 2]])
+    spellings = [[1, 2, 0], [3, 0], [5, 0], [1, 3, 0], [1, 1, 2, 0], [6, 0]]
+    scores = []
+    for text in spellings:
+        logits = torch.cat([inside(start, state=(state := inside.new_state(1, 9)))] + [
+            inside(torch.tensor([[i]]), state=state) for i in text[:-1]
+        ], 1)  # fmt: skip
+        scores.append(logits[0].log_softmax(-1).gather(1, torch.tensor(text)[:, None]).sum().item())
+    found = beam_search(inside, start, max_new_tokens=5, n_beams=9, stop=(0,), length_penalty=0)
+    order = sorted(range(len(spellings)), key=lambda i: -scores[i])
+    assert [h.tokens.tolist() for h in found] == [spellings[i] for i in order]
+    assert sum(math.exp(score) for score in scores) == pytest.approx(1)
+
+
+def test_a_row_that_ended_with_a_stop_of_the_callers_waits_for_the_others(model, mask):
+    inside = Constrained(model, [P.one_of(["c"]), P.one_of(["abab"])], mask)
+    out = generate(inside, torch.tensor([[1], [1]]), max_new_tokens=8, stop=[0, 6])[:, 1:].tolist()
+    assert set(out[0]) == {6}
+    text = b"".join(TOKENS[i] for i in itertools.takewhile(bool, out[1]))
+    assert text == b"abab"
+
+
+def test_what_is_allowed_may_be_changed_by_the_caller(mask):
+    mask.allowed(P.one_of(["ab"])).append(99)
+    assert mask.allowed(P.one_of(["ab"])) == [1, 3]
+
+
+def test_a_sequence_of_thousands_of_parts():
+    digits = P.sequence(*[P.one_of(["0", "1"]), "x"] * 3000)
+    assert P.matches(digits, "0x1x" * 1500)
+    assert not P.matches(digits, "0x1x" * 1499 + "0x1")
+
+
 def test_bad_input_is_refused(model, mask):
     with pytest.raises(ValueError, match="3 rows, but 2 patterns"):
         Constrained(model, [P.many("a")] * 2, mask).new_state(3, 4)
@@ -133,6 +182,12 @@ def test_bad_input_is_refused(model, mask):
         mask.allowed(P.one_of(["x"]))
     with pytest.raises(ValueError, match="9 logits, but 10 tokens"):
         Constrained(model, P.many("a"), TokenMask([*TOKENS, b"x"], end=0))(torch.tensor([[1]]))
+    for call in (lambda: P.sequence("a", 5), lambda: P.either(["a"]), lambda: P.many(["a"])):
+        with pytest.raises(ValueError, match="neither a pattern nor a string"):
+            call()
+    for wrong in ("ab", ["ab"]):
+        with pytest.raises(ValueError, match="is no pattern"):
+            Constrained(model, wrong, mask)
     for call in (lambda: P.one_of([]), lambda: P.one_of("no"), P.either, lambda: P.many("")):
         with pytest.raises(ValueError, match=r"."):
             call()

@@ -31,7 +31,9 @@ from minillm import (
     widgets,
 )
 from minillm.data.batch import IGNORE, Batch
+from minillm.inference import patterns
 from minillm.inference.beam import beam_steps
+from minillm.inference.constrained import Constrained, TokenMask
 from minillm.inference.prefix_cache import PrefixCache
 from minillm.nn.moe import MixtureOfExperts
 from minillm.tokenizer.wordpiece import WordPieceTokenizer
@@ -200,6 +202,23 @@ def beams(device: str) -> Any:
     model, prompt = causal(device), TOKENS[:1].to(device)
     found = minillm.beam_search(model, prompt, max_new_tokens=5, n_beams=3, stop=(3, 4))
     return [(h.tokens, h.log_prob) for h in found]
+
+
+def inside_a_pattern(device: str) -> Any:
+    """Rows with patterns of their own, padded on the left, drawn and searched."""
+    words = [chr(33 + i // 10).encode() + chr(48 + i % 10).encode() for i in range(97)]
+    letters = TokenMask([b"", *words[1:]], end=0)
+    forms = [patterns.many(patterns.one_of(["!3", '"4', "#5"])), patterns.one_of(["!1!2", "$7"])]
+    model, found = causal(device), []
+    tokens, mask = (part.to(device) for part in minillm.left_pad([[5, 6, 7], [8]]))
+    for sampling in (minillm.GREEDY, DRAW):
+        dice = torch.Generator(device).manual_seed(4)
+        options = {"max_new_tokens": 6, "sampling": sampling, "mask": mask, "stop": (0, 14)}
+        inside = Constrained(model, forms, letters)
+        found.append(minillm.generate(inside, tokens, generator=dice, **options))
+    inside = Constrained(model, forms[0], letters)
+    beams = minillm.beam_search(inside, tokens[:1], max_new_tokens=4, n_beams=3, stop=(0,))
+    return found, inside(tokens[:1]), [(h.tokens, h.log_prob) for h in beams]
 
 
 def choosing_a_token(device: str) -> Any:

@@ -166,8 +166,8 @@ class _Beams:
         """Append the best tokens to the beams; return which row each beam came from."""
         totals = self.log_probs[:, None] + logits.float().log_softmax(-1)  # (beams, V)
         # Enough candidates that n stay even if every beam's best ones are stop tokens.
-        count = min(self.n * (1 + max(1, len(self.stop))), totals.numel())
-        best, flat = totals.flatten().topk(count)
+        count = self.n * (1 + max(1, len(self.stop)))
+        best, flat = _best(totals, count)  # a model may forbid all but a few tokens
         rows, ids = flat // logits.shape[1], flat % logits.shape[1]
         written = torch.cat((self.written[rows], ids[:, None]), 1)
         ends = torch.tensor([token in self.stop for token in ids.tolist()], device=ids.device)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from minillm.inference.generate import context_length
-from minillm.inference.patterns import NEVER, Pattern, after, can_end, rest
+from minillm.inference.patterns import NEVER, Pattern, after, can_end, is_pattern, rest
 from minillm.protocol import LanguageModel, State
 
 
@@ -87,13 +87,17 @@ class TokenMask:
             if not found:
                 raise ValueError(f"no token of the {len(self.tokens)} may follow in {pattern}")
             self._known[pattern] = sorted(found)
-        return self._known[pattern]
+        return self._known[pattern].copy()
 
     def step(self, pattern: Pattern | None, token: int) -> Pattern | None:
-        """What is left after a token; None after the end."""
+        """What is left after a token; None after the end, and after one that was not allowed.
+
+        A row writes on after its end while others are not ready, be it an end of the caller's.
+        """
         if pattern is None or token == self.end:
             return None
-        return rest(pattern, self.tokens[token])
+        left = rest(pattern, self.tokens[token])
+        return None if left == NEVER else left
 
 
 class PatternState:
@@ -128,6 +132,9 @@ class Constrained:
         pattern: for all rows, or one for each row.
         mask: the tokens, and which of them ends a text; pass that one as `stop` to `generate`.
 
+    Raises:
+        ValueError: If something else than patterns is given.
+
     Example:
         >>> from minillm import CausalLM, ModelConfig, generate
         >>> from minillm.inference.patterns import one_of
@@ -145,6 +152,9 @@ class Constrained:
     ) -> None:
         self.model, self.mask = model, mask
         self.patterns = list(pattern) if isinstance(pattern, Sequence) else [pattern]
+        for one in self.patterns:
+            if not is_pattern(one):
+                raise ValueError(f"{one!r} is no pattern: make one of a text with one_of([text])")
         self.limit = context_length(model)
         self.last = getattr(model, "next_logits", None)  # a model may offer this shorter way
 
