@@ -188,16 +188,19 @@ def test_large_values_of_a_state_have_files_of_their_own(tmp_path: Path) -> None
     (tmp_path / "book").mkdir()
     for name in ("a.html", "b.html"):
         widget_state.move_out(text, tmp_path / "book" / name, tmp_path)
-    (file,) = (tmp_path / "_static" / "models").iterdir()  # one, though two pages want it
+    files = sorted((tmp_path / "_static" / "models").iterdir())  # of one, though two pages want it
+    bare, file = files
+    assert (bare.suffix, file.suffix, bare.stem) == (".bin", ".js", file.stem)
     script = (tmp_path / "book" / "a.widgets.js").read_text()
     moved = json.loads(script.removeprefix("bookWidgets(").removesuffix(");\n"))["state"]["a"]
     assert moved["state"]["weights"] == {
         "bookBytes": file.stem,
-        "file": f"../_static/models/{file.name}",
+        "file": f"../_static/models/{file.stem}",
     }
     assert [buffer["path"] for buffer in moved["buffers"]] == [["small"]]
     packed = file.read_text().removeprefix(f'bookBytes("{file.stem}", "').removesuffix('");\n')
     assert gzip.decompress(base64.b64decode(packed)) == weights
+    assert gzip.decompress(bare.read_bytes()) == weights
 
 
 def test_an_explorable_of_a_page_without_code() -> None:

@@ -1,8 +1,9 @@
 """The saved state of a page's explorables, in a file that is loaded when one of them comes near.
 
 A script and not JSON: a page that is opened from a disk may load scripts, but fetch nothing. What
-is large in a state, the weights of a model, gets a file of its own under `_static/models/`, packed
-and named by its content, which is loaded when the explorable asks for it.
+is large in a state, the weights of a model, gets files of its own under `_static/models/`, packed
+and named by its content, of which one is loaded when the explorable asks for it: a script for pages
+from a disk, and the bare bytes for pages from a server, since a script of megabytes takes its time.
 """
 
 from __future__ import annotations
@@ -55,11 +56,13 @@ def _with_files(state: str, root: Path, up: str) -> str:
 
 
 def _write(buffer: dict[str, Any], root: Path, up: str) -> dict[str, str]:
-    """Write one value as a script; return where it is, as the page's runtime wants to know it."""
+    """Write one value in both forms; return where it is, as the page's runtime wants to know it."""
     data = base64.b64decode(buffer["data"])
     name = hashlib.sha256(data).hexdigest()[:12]
-    packed = base64.b64encode(gzip.compress(data, mtime=0)).decode()
-    file = root / MODELS / f"{name}.js"
+    packed = gzip.compress(data, mtime=0)
+    file = root / MODELS / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f'bookBytes("{name}", "{packed}");\n', encoding="utf-8")
-    return {"bookBytes": name, "file": f"{up}{MODELS}/{name}.js"}
+    file.with_suffix(".bin").write_bytes(packed)
+    script = f'bookBytes("{name}", "{base64.b64encode(packed).decode()}");\n'
+    file.with_suffix(".js").write_text(script, encoding="utf-8")
+    return {"bookBytes": name, "file": f"{up}{MODELS}/{name}"}

@@ -75,29 +75,31 @@
     }
   }
 
-  // A large value of a state, such as the weights of a model, is in a file of its own: the state
-  // holds a function that loads it. A file that calls nobody is cut off or not what it should be.
+  // A large value of a state, such as the weights of a model, is in files of its own: the state
+  // holds a function that loads one of them. From a server it is the packed bytes; a page that is
+  // opened from a disk may load scripts alone, so there it is a script that calls bookBytes. What
+  // is cut off, or is not what it should be, cannot be unpacked.
   const arrived = new Map();
-  window.bookBytes = (name, packed) => arrived.set(name, packed);
+  window.bookBytes = (name, packed) => arrived.set(name, Uint8Array.from(atob(packed), (char) => char.charCodeAt(0)));
 
   async function bytesOf({ bookBytes: name, file }) {
     if (!arrived.has(name)) {
-      await load(file).catch(() => { throw new Error(`The file of the model, ${file}, could not be loaded. Look at your connection and try again.`); });
+      await bring(name, file).catch(() => { throw new Error(`The file of the model, ${file}, could not be loaded. Look at your connection and try again.`); });
     }
     try {
-      return await unpack(arrived.get(name));
+      const stream = new Blob([arrived.get(name)]).stream().pipeThrough(new DecompressionStream("gzip"));
+      return new DataView(await new Response(stream).arrayBuffer());
     } catch (error) {
       arrived.delete(name);
       throw new Error(`The file of the model, ${file}, is damaged or incomplete. Reload the page to fetch it again.`, { cause: error });
     }
   }
 
-  async function unpack(packed) {
-    const text = atob(packed.trim());
-    const bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new DataView(await new Response(stream).arrayBuffer());
+  async function bring(name, file) {
+    if (location.protocol === "file:") return load(`${file}.js`);
+    const answer = await fetch(`${file}.bin`);
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    arrived.set(name, await answer.arrayBuffer());
   }
 
   function loadModule(source) {
