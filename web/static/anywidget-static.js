@@ -83,23 +83,33 @@
   window.bookBytes = (name, packed) => arrived.set(name, Uint8Array.from(atob(packed), (char) => char.charCodeAt(0)));
 
   async function bytesOf({ bookBytes: name, file }) {
-    if (!arrived.has(name)) {
-      await bring(name, file).catch(() => { throw new Error(`The file of the model, ${file}, could not be loaded. Look at your connection and try again.`); });
-    }
     try {
-      const stream = new Blob([arrived.get(name)]).stream().pipeThrough(new DecompressionStream("gzip"));
-      return new DataView(await new Response(stream).arrayBuffer());
+      if (!arrived.has(name)) await bring(name, file);
+      // A damaged copy may be the browser's own, so it is asked for once more.
+      return await unpack(name).catch(() => bring(name, file, "reload").then(() => unpack(name)));
     } catch (error) {
       arrived.delete(name);
-      throw new Error(`The file of the model, ${file}, is damaged or incomplete. Reload the page to fetch it again.`, { cause: error });
+      const [what, how] = error.absent
+        ? ["could not be loaded", "Look at your connection and try again."]
+        : ["is damaged or incomplete", "Reload the page to fetch it again."];
+      throw new Error(`The file of the model, ${file}, ${what}. ${how}`, { cause: error });
     }
   }
 
-  async function bring(name, file) {
-    if (location.protocol === "file:") return load(`${file}.js`);
-    const answer = await fetch(`${file}.bin`);
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
-    arrived.set(name, await answer.arrayBuffer());
+  async function bring(name, file, cache = "default") {
+    try {
+      if (location.protocol === "file:") return await load(`${file}.js`);
+      const answer = await fetch(`${file}.bin`, { cache });
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      arrived.set(name, await answer.arrayBuffer());
+    } catch (error) {
+      throw Object.assign(error, { absent: true });
+    }
+  }
+
+  async function unpack(name) {
+    const stream = new Blob([arrived.get(name)]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new DataView(await new Response(stream).arrayBuffer());
   }
 
   function loadModule(source) {
