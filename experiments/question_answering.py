@@ -7,7 +7,7 @@ this book). SmolLM2-135M-Instruct reads what was found: with and without the per
 it does not know, with the passage in the library and with the passage taken out; without a passage;
 with three; with one into which an attacker has written. Stored are the answers, their mean log
 probabilities and the signals of the search; the chapter "Question answering and retrieval" does
-the rest. About 15 minutes on one core; stops and goes on where it was.
+the rest. About 20 minutes on one core; stops and goes on where it was.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from question_answering_data import (
     book,
     draw,
     geo,
+    judged,
     poisoned,
     request,
     tales,
@@ -206,19 +207,20 @@ def all_readings(
 ) -> dict[str, Any]:
     """What is read after a search, with the right passage in the library and without it."""
     out: dict[str, Any] = {}
-    for name, sizes in (("countries", (50, 80)), ("stories", (24, 40))):
-        for part, n in zip(("validation", "test"), sizes, strict=True):
-            items = draw(parts[name][part], n)
+    for name, n in (("countries", 50), ("stories", 24)):
+        drawn = draw(parts[name]["validation"], n)
+        for part, items in (("validation", drawn), ("test", judged(name, parts[name]))):
             for form in ("plain", "refuse") if name == "countries" else ("plain",):
                 for gone in (False, True):
                     key = f"{name} {part} {form}" + (" gone" if gone else "")
                     out[key] = read(reader, search[name], items, form, out=gone)
                     say(key, out[key])
+            out[f"{name} {part} few"] = read(reader, search[name], items, "few")
     for part in ("validation", "test"):
         items = parts["book"][part]
         out[f"book {part}"] = read(reader, search["book"], items, "plain", k=3)
         say(f"book {part}", items)
-    items = draw(parts["countries"]["test"], 80)[:24]
+    items = judged("countries", parts["countries"])[:24]
     for form in ("plain", "cite"):
         out[f"countries three {form}"] = read(reader, search["countries"], items, form, k=3)
         say(f"countries three {form}", items)
@@ -230,8 +232,8 @@ def without_search(
 ) -> dict[str, Any]:
     """The same test questions without any passage, and with the right one."""
     out = {}
-    for name, n in (("countries", 80), ("stories", 40)):
-        items, texts = draw(parts[name]["test"], n), search[name].library
+    for name in ("countries", "stories"):
+        items, texts = judged(name, parts[name]), search[name].library
         asked = {
             "closed": [request(i.question, [], "closed") for i in items],
             "right passage": [request(i.question, [texts[i.gold]], "plain") for i in items],

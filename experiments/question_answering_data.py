@@ -16,17 +16,17 @@ BOOK = [
     ("What is a sequence of three neighbouring tokens called?", "trigram"),
     ("Which number divides the logits before the softmax?", "temperature"),
     ("What is another name for nucleus sampling?", "top-p"),
-    ("How many gates has a GRU?", "two|2"),
-    ("How many gates control the cell of an LSTM?", "three|3"),
+    ("How many gates has a GRU?", r"\b(two|2)\b"),
+    ("How many gates control the cell of an LSTM?", r"\b(three|3)\b"),
     ("Where do the queries of cross-attention come from in translation?", "target|one sequence"),
     ("What is the exponential of the cross-entropy called?", "perplexity"),
     ("Which sub-layer moves information between positions?", "attention"),
     ("Which norm divides by the root mean square and subtracts nothing?", "rmsnorm"),
-    ("How many matrices has SwiGLU?", "three|3"),
+    ("How many matrices has SwiGLU?", r"\b(three|3)\b"),
     ("Which file format holds a trained model and its vocabulary?", "gguf"),
-    ("How many parameters has the smallest GPT-2?", "124"),
+    ("How many parameters has the smallest GPT-2?", r"\b124\b"),
     ("Which optimizer makes the momentum of a matrix nearly orthogonal?", "muon"),
-    ("How many bits of precision has bfloat16?", "8|eight"),
+    ("How many bits of precision has bfloat16?", r"\b(8|eight)\b"),
     ("What is one pass over the training data called?", "epoch"),
     ("What is the harmonic mean of precision and recall called?", "f1"),
     ("Which positional encoding rotates queries and keys?", "rope|rotary"),
@@ -36,9 +36,9 @@ BOOK = [
     ("Which score of translations counts runs of characters?", "chrf"),
     ("What is Laplace smoothing?", "add|k = 1|every count"),
     ("What limits greedy decoding: what does it tend to run into?", "loop"),
-    ("How many passes over a source does an encoder-decoder need?", "once|one"),
-    ("What share of the chosen words does BERT's recipe hide?", "80"),
-    ("Where do many heads put their weight when they have nothing to look at?", "first|sink"),
+    ("How many passes over a source does an encoder-decoder need?", r"\b(once|one)\b"),
+    ("What share of the chosen words does BERT's recipe hide?", r"\b80\b"),
+    ("Where do many heads put their weight when they have nothing to look at?", r"\bfirst\b|sink"),
     ("What does a merge do in byte-pair encoding?", "two neighbou?ring|new (one|token)"),
     ("Which matrix does LoRA start at zero?", r"\bb\b"),
 ]
@@ -138,6 +138,16 @@ def draw(items: list[Item], n: int) -> list[Item]:
     return random.Random(1).sample(items, n)
 
 
+def judged(name: str, parts: dict[str, list[Item]]) -> list[Item]:
+    """The questions on which reading is judged; no prompt and no threshold was chosen on them.
+
+    Nothing is trained here, so for the countries the part `train` is as unseen as the test part.
+    """
+    if name == "stories":
+        return draw(parts["test"], 100)
+    return draw(parts["test"], 80) + draw(parts["train"], 120)
+
+
 def request(question: str, passages: list[str], form: str) -> list[dict[str, str]]:
     """The conversation for one question."""
     system, rule = SYSTEM, "Answer with words from the passage."
@@ -150,6 +160,8 @@ def request(question: str, passages: list[str], form: str) -> list[dict[str, str
         text = "\n".join(f"Passage [{i}]: {p}" for i, p in enumerate(passages, 1))
     if form == "fenced":
         system, text = FENCED, f"<passage>\n{passages[0]}\n</passage>"
+    if form == "few":
+        rule = "Answer in a few words."
     if form == "cite":
         rule += " Behind the answer write the number of the passage, as in [2]."
     if form == "refuse":
