@@ -3,9 +3,10 @@
     python experiments/programs.py
 
 SmolLM2-135M-Instruct writes the bodies of 48 small functions (24 familiar problems and a twist of
-each). Three prompts are compared greedily on 16 problems to choose with; then all problems at three
-temperatures, freely and inside a grammar of Python, and one repair of what failed, with and without
-its error message. Stored are the texts, and for each text what became of it.
+each). Three prompts are compared on 16 problems to choose with; then all problems, greedily and at
+three temperatures. Inside a grammar of Python: all of them greedily, and at temperature 1 those to
+judge with. At last what failed greedily is corrected, with its error message and without. Stored
+are the texts, and for each text what became of it.
 
 About 20 minutes on one core; stops and goes on where it was. Used by the chapter "Code".
 """
