@@ -17,6 +17,7 @@ from minillm.corpora.functions import Function, stdlib_functions
 from minillm.corpora.geography import Question, geo_facts
 from minillm.corpora.mails import Mail, mails
 from minillm.corpora.passages import Passage, book_passages
+from minillm.corpora.problems import Problem, code_problems
 from minillm.corpora.texts import Review, Verse, bible, python_docs, python_topics, reviews
 from minillm.corpora.verse_pairs import verse_pairs
 
@@ -28,6 +29,7 @@ __all__ = [
     "Mail",
     "Pair",
     "Passage",
+    "Problem",
     "Question",
     "Review",
     "Split",
@@ -36,6 +38,7 @@ __all__ = [
     "bible",
     "book_passages",
     "chatterbot_dialogues",
+    "code_problems",
     "dates",
     "geo_facts",
     "known_alignment",
