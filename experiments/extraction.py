@@ -133,7 +133,12 @@ class Asker:
         """Tokens of prompts."""
         return [self.tokenizer.encode(prompt, allow_special=True) for prompt in prompts]
 
-    def write(self, prompts: Sequence[str], patterns: Sequence[Pattern] | None = None) -> list[str]:
+    def write(
+        self,
+        prompts: Sequence[str],
+        patterns: Sequence[Pattern] | None = None,
+        new: int = NEW,
+    ) -> list[str]:
         """A greedy continuation of each prompt, inside its pattern if there are patterns."""
         ids = self.ids(prompts)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -147,7 +152,7 @@ class Asker:
             model: Any = Shared(self.loaded.model, ids[0][:same])
             if patterns is not None:
                 model = Constrained(model, [patterns[i] for i in rows], self.mask)
-            out = minillm.generate(model, tokens, mask=real, max_new_tokens=NEW, stop=stop)
+            out = minillm.generate(model, tokens, mask=real, max_new_tokens=new, stop=stop)
             for i, row in zip(rows, out[:, tokens.shape[1] :].tolist(), strict=True):
                 kept = row[: next((k for k, t in enumerate(row) if t in stop), len(row))]
                 found[i] = self.tokenizer.decode(kept)

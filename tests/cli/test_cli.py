@@ -193,7 +193,7 @@ def test_ctrl_c_stops_an_answer_not_the_conversation(tiny, capsys, monkeypatch):
 
 
 def test_chat_uses_tools_in_a_checked_format(tiny, capsys, monkeypatch):
-    names = 'calculator" calendar" search" none" ' * 40
+    names = '"calculator"calendar"search"none"' * 40
     tokenizer = BPETokenizer.train(TEXT + names, 320, special=("<|im_start|>", "<|im_end|>"))
     config = replace(tiny.config, vocab_size=tokenizer.vocab_size, context_length=2048)
     made = replace(

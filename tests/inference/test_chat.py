@@ -125,12 +125,12 @@ def test_who_stops_early_keeps_what_came(model, monkeypatch):
 
 def test_a_result_is_read_and_not_kept(model):
     chat = talk(model)
-    extra = [{"role": "tool", "content": "the log"}]
     plain = talk(model)
-    chat.ask("the cat", extra=extra)
+    chat.ask("the cat", note="the log")
     plain.ask("the cat")
     assert chat.read > plain.read
     assert [turn["role"] for turn in chat.turns] == ["user", "assistant"]
+    assert chat.turns[0]["content"] == "the cat"
 
 
 @pytest.mark.parametrize(
@@ -218,6 +218,8 @@ def test_the_loop_ends_in_three_ways():
     run = run_agent(done, "go", max_steps=3)
     assert run.ended == "done"
     assert run.steps == ((one, "one heads"), (two, "red six"))
+    assert run.note == "The coin says: one heads\nThe dice says: red six\nAnswer in a sentence."
+    assert run_agent(Scripted(none), "go").note == ""
     assert run_agent(Scripted(one, none), "go").ended == "done"
     assert run_agent(Scripted(one, one), "go").ended == "repeated"
     assert run_agent(Scripted(none), "go").steps == ()

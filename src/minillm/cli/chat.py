@@ -13,7 +13,7 @@ from minillm.cli.commands import causal, choice, say
 from minillm.corpora.passages import book_passages
 from minillm.corpora.tool_requests import EXAMPLES, tool_requests
 from minillm.inference.agent import ToolChooser, run_agent
-from minillm.inference.chat import Chat, Message
+from minillm.inference.chat import Chat
 from minillm.inference.toolbox import book_search, calculator, calendar
 from minillm.inference.tools import Call
 from minillm.tokenizer import BPETokenizer
@@ -39,8 +39,8 @@ def chat(options: argparse.Namespace) -> None:
             continue
         lost = talk.lost
         try:
-            extra = [] if chooser is None else _tools(chooser, line, options.max_steps)
-            parts = talk.stream(line, extra=extra)
+            note = "" if chooser is None else _tools(chooser, line, options.max_steps)
+            parts = talk.stream(line, note=note)
         except ValueError as error:  # the conversation is as it was
             say(f"({error})\n")
             continue
@@ -85,20 +85,15 @@ def _opened(options: argparse.Namespace) -> tuple[Chat, ToolChooser | None]:
     return talk, ToolChooser(model, tokenizer, template, tools, examples=examples)
 
 
-def _tools(chooser: ToolChooser, line: str, max_steps: int) -> list[Message]:
-    """Use tools for a line, show what was done, and give it to the model to read."""
+def _tools(chooser: ToolChooser, line: str, max_steps: int) -> str:
+    """Use tools for a line, show what was done, and say it in words for the model."""
     say("(choosing a tool ...)\n")
     run = run_agent(chooser, line, max_steps=max_steps)
-    found: list[Message] = []
     for call, result in run.steps:
         say(f"  {call.tool}: {call.input} -> {result}\n")
-        found += [
-            {"role": "assistant", "content": call.text},
-            {"role": "tool", "content": result},
-        ]
     if run.ended == "limit" and max_steps > 1:
         say(f"  (no more than {max_steps} calls)\n")
-    return found
+    return run.note
 
 
 def _answer(parts: Generator[str]) -> None:

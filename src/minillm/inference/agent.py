@@ -48,6 +48,12 @@ class ToolRun:
     steps: tuple[tuple[Call, str], ...]
     ended: Literal["done", "repeated", "limit"]
 
+    @property
+    def note(self) -> str:
+        """The results in words, to be read behind the request; empty without a call."""
+        said = [f"The {call.tool} says: {result}\n" for call, result in self.steps]
+        return "".join([*said, "Answer in a sentence."]) if said else ""
+
 
 class ToolChooser:
     """A model that answers a request with a valid call, or with the call of no tool.

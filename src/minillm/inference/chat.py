@@ -90,18 +90,18 @@ class Chat:
         self.turns: list[Message] = []
         self.summary, self.lost = "", 0
 
-    def ask(self, text: str, *, extra: Sequence[Message] = ()) -> str:
+    def ask(self, text: str, *, note: str = "") -> str:
         """The whole answer to a message; see `stream`."""
-        return "".join(self.stream(text, extra=extra))
+        return "".join(self.stream(text, note=note))
 
-    def stream(self, text: str, *, extra: Sequence[Message] = ()) -> Generator[str]:
+    def stream(self, text: str, *, note: str = "") -> Generator[str]:
         """The answer to a message, in pieces of whole characters, as they come.
 
         Whoever stops early keeps what came so far as the answer.
 
         Args:
             text: what the user says.
-            extra: messages behind it that are read for this answer alone, such as a tool's result.
+            note: what is read behind it for this answer alone, such as a tool's result.
 
         Raises:
             ValueError: If the message is empty, cannot be written in UTF-8 or is too long; the
@@ -110,7 +110,8 @@ class Chat:
         if not text.strip():
             raise ValueError("the message is empty")
         user = {"role": "user", "content": text}
-        kept, ids = self._fitted([user, *extra])
+        read = {"role": "user", "content": f"{text}\n\n{note}"} if note else user
+        kept, ids = self._fitted([read])
         self.read = len(ids) - shared_length(self.reader.ids, ids[:-1])
         return self._answer([*kept, user], ids)
 

@@ -163,9 +163,9 @@ def book_search(passages: Sequence[str], *, longest: int = 300) -> Tool:
     return Tool("search", text, pattern, run, _runs)
 
 
-def _runs(request: str) -> Pattern | None:
-    """One to four neighbouring words of a request."""
+def _runs(request: str) -> Pattern:
+    """One to four neighbouring words of a request; a question mark if it has none in ASCII."""
     found = [w for w in re.findall(r"[\w-]+", request) if w.isascii()][:100]
     runs = {" ".join(found[i:j]) for i in range(len(found)) for j in range(i + 1, i + 5)}
     short = {run for run in runs if len(run) <= 60}
-    return one_of(short) if short else None
+    return one_of(short or ["?"])
