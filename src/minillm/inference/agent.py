@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from minillm.inference.chat import Message
+from minillm.inference.chat import Message, check_message
 from minillm.inference.constrained import Constrained, TokenMask
 from minillm.inference.generate import generate
 from minillm.inference.patterns import Pattern, sequence
@@ -166,12 +166,13 @@ def run_agent(chooser: ToolChooser, request: str, *, max_steps: int = 3) -> Tool
         max_steps: the largest number of calls.
 
     Raises:
-        ValueError: If `max_steps` is below 1, or the request is too long.
+        ValueError: If `max_steps` is below 1, or the request is empty, too long or no text.
 
     Book: chapter "Chat".
     """
     if max_steps < 1:
         raise ValueError(f"max_steps={max_steps} must be >= 1")
+    check_message(request)
     messages, steps = [_said("user", request)], list[tuple[Call, str]]()
     for _ in range(max_steps):
         call = chooser.choose(messages)

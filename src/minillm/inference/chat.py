@@ -107,8 +107,7 @@ class Chat:
             ValueError: If the message is empty, cannot be written in UTF-8 or is too long; the
                 conversation is then as it was.
         """
-        if not text.strip():
-            raise ValueError("the message is empty")
+        check_message(text)
         user = {"role": "user", "content": text}
         read = {"role": "user", "content": f"{text}\n\n{note}"} if note else user
         kept, ids = self._fitted([read])
@@ -176,6 +175,20 @@ class Chat:
         return " ".join("".join(self._pieces(ids, _SUMMARY_TOKENS)).split())
 
 
+def check_message(text: str) -> None:
+    """Refuse what nobody can read.
+
+    Raises:
+        ValueError: If a message is empty, or holds half of a character.
+
+    Book: chapter "Chat".
+    """
+    if not text.strip():
+        raise ValueError("the message is empty")
+    if broken := [i for i, c in enumerate(text) if 0xD800 <= ord(c) <= 0xDFFF]:
+        raise ValueError(f"character {broken[0]} is half of a surrogate pair: no text in UTF-8")
+
+
 def fit(
     template: ChatTemplate, tokenizer: BPETokenizer, turns: Sequence[Message], room: int
 ) -> tuple[list[Message], list[int]]:
@@ -222,4 +235,5 @@ def text_pieces(
         if not text.endswith("\ufffd"):  # in the middle of a character
             yield text[len(shown) :]
             shown = text
-    yield tokenizer.decode(written)[len(shown) :]
+    if rest := tokenizer.decode(written)[len(shown) :]:
+        yield rest
