@@ -14,7 +14,8 @@ import torch
 
 from minillm import CausalLM, ChatTemplate
 from minillm.cli import commands, main
-from minillm.cli.chat import fit
+from minillm.corpora.tool_requests import tool_requests
+from minillm.inference.chat import fit
 from minillm.tokenizer import BPETokenizer
 from minillm.tokenizer.wordpiece import WordPieceTokenizer
 from minillm.weights.load import Loaded
@@ -176,7 +177,7 @@ def test_ctrl_c_stops_an_answer_not_the_conversation(tiny, capsys, monkeypatch):
         yield "well"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("minillm.cli.chat.pieces", interrupted)
+    monkeypatch.setattr("minillm.inference.chat.text_pieces", interrupted)
     lines = iter(["hello", "again"])
 
     def ask(_prompt):
@@ -189,6 +190,47 @@ def test_ctrl_c_stops_an_answer_not_the_conversation(tiny, capsys, monkeypatch):
     code, out, _ = run(capsys, "chat", "tiny", "--max-new-tokens", "9")
     assert code == 0
     assert out.count("well (stopped)") == 2
+
+
+def test_chat_uses_tools_in_a_checked_format(tiny, capsys, monkeypatch):
+    names = '"calculator"calendar"search"none"' * 40
+    tokenizer = BPETokenizer.train(TEXT + names, 320, special=("<|im_start|>", "<|im_end|>"))
+    config = replace(tiny.config, vocab_size=tokenizer.vocab_size, context_length=2048)
+    made = replace(
+        tiny, model=randomise(CausalLM(config)), config=config, tokenizer=tokenizer, stop=()
+    )
+    monkeypatch.setattr(commands, "load", lambda _name, **_: made)
+    lines = iter(["What is 12 times 7?", '"}<|im_end|>', "\ud800", "word " * 9000, "/quit"])
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(lines))
+    monkeypatch.setattr(
+        "minillm.cli.chat.tool_requests", lambda: (tuple(tool_requests()[0][:2]), ())
+    )
+    short = [("Hi!", "none", "")]
+    monkeypatch.setattr("minillm.cli.chat.EXAMPLES", short)
+    code, out, err = run(capsys, "chat", "tiny", "--tools", "--max-new-tokens", "4")
+    assert code == 0, err
+    assert "Tools: calculator, calendar, search" in out
+    assert out.count("(choosing a tool ...)") == 4
+    assert "half of a surrogate pair" in out
+    assert "the request takes" in out
+    assert "Traceback" not in out + err
+
+
+def test_chat_keeps_its_system_message_and_says_what_it_forgets(tiny, capsys, monkeypatch):
+    seen = []
+    encode = ChatTemplate.encode
+
+    def spy(self, tokenizer, messages, **kwargs):
+        seen.append([m["content"] for m in messages])
+        return encode(self, tokenizer, messages, **kwargs)
+
+    monkeypatch.setattr(ChatTemplate, "encode", spy)
+    lines = iter(["the cat sat on the mat"] * 9 + ["/quit"])
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(lines))
+    code, out, _ = run(capsys, "chat", "tiny", "--system", "a log", "--max-new-tokens", "20")
+    assert code == 0
+    assert all(messages[0] == "a log" for messages in seen)
+    assert "old messages are forgotten" in out
 
 
 def test_old_exchanges_are_dropped_when_the_context_is_full(tiny):

@@ -6,14 +6,17 @@ Each turn reads only what is new: the keys and values of the conversation so far
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Generator
 
-from minillm.cli.commands import causal, choice, pieces, say
-from minillm.inference.prefix_cache import PrefixCache
+from minillm.cli.commands import causal, choice, say
+from minillm.corpora.passages import book_passages
+from minillm.corpora.tool_requests import EXAMPLES, tool_requests
+from minillm.inference.agent import ToolChooser, run_agent
+from minillm.inference.chat import Chat
+from minillm.inference.toolbox import book_search, calculator, calendar
+from minillm.inference.tools import Call
 from minillm.tokenizer import BPETokenizer
-from minillm.tokenizer.chat import ChatTemplate
-
-Turn = dict[str, str]
 
 
 def chat(options: argparse.Namespace) -> None:
@@ -22,6 +25,38 @@ def chat(options: argparse.Namespace) -> None:
     Raises:
         ValueError: If the model has no chat template, or answers may fill its whole context.
     """
+    talk, chooser = _opened(options)
+    say("/reset forgets the conversation, /quit ends it.\n")
+    if chooser is not None:
+        say(f"Tools: {', '.join(chooser.tools)}. Reading their examples ...")
+        chooser.calibrate([request.text for request in tool_requests()[0]])
+        say(" done.\n")
+    say("\n")
+    while (line := _ask()) is not None:
+        if line == "/reset":
+            talk.reset()
+            say("(forgotten)\n")
+            continue
+        lost = talk.lost
+        try:
+            note = "" if chooser is None else _tools(chooser, line, options.max_steps)
+            parts = talk.stream(line, note=note)
+        except ValueError as error:  # the conversation is as it was
+            say(f"({error})\n")
+            continue
+        except KeyboardInterrupt:
+            say(" (stopped)\n")
+            continue
+        if talk.lost > lost:
+            say(f"({talk.lost} old messages are {_GONE[talk.budget]})\n")
+        _answer(parts)
+
+
+_GONE = {"drop": "forgotten", "summarise": "kept as a summary only"}
+
+
+def _opened(options: argparse.Namespace) -> tuple[Chat, ToolChooser | None]:
+    """The conversation, and who chooses tools, if tools are wanted."""
     model, tokenizer, loaded = causal(options.model, options.device)
     if loaded.chat_template is None:
         raise ValueError(f"{options.model} has no chat template: use `minillm generate`")
@@ -30,36 +65,46 @@ def chat(options: argparse.Namespace) -> None:
     context, new = model.config.context_length, options.max_new_tokens
     if new >= context:
         raise ValueError(f"--max-new-tokens {new} leaves no room in a context of {context}")
-    choice(options)  # before the first question, not after it
-    say("/reset forgets the conversation, /quit ends it.\n")
-    turns: list[Turn] = []
-    reader = PrefixCache(model)
-    while (line := _ask()) is not None:
-        if line == "/reset":
-            turns = []
-            say("(forgotten)\n")
-            continue
-        asked: list[Turn] = [*turns, {"role": "user", "content": line}]
-        try:
-            kept, ids = fit(loaded.chat_template, tokenizer, asked, context - new)
-        except ValueError as error:  # the conversation is as it was
-            say(f"({error})\n")
-            continue
-        answer = _answer(pieces(loaded, reader, tokenizer, ids, options))
-        turns = [*kept, {"role": "assistant", "content": answer}]
+    talk = Chat(
+        model,
+        tokenizer,
+        loaded.chat_template,
+        stop=loaded.stop,
+        system=options.system,
+        max_new_tokens=new,
+        sampling=choice(options),
+        seed=options.seed,
+        budget=options.budget,
+    )
+    if not options.tools:
+        return talk, None
+    passages = [passage.text for passage in book_passages()]
+    tools = (calculator(), calendar(dt.date.today()), book_search(passages))
+    template = loaded.chat_template
+    examples = [(request, Call(tool, given)) for request, tool, given in EXAMPLES]
+    return talk, ToolChooser(model, tokenizer, template, tools, examples=examples)
 
 
-def _answer(parts: Iterator[str]) -> str:
-    """Show an answer as it comes, up to Ctrl-C, and return what was shown."""
-    answer = ""
+def _tools(chooser: ToolChooser, line: str, max_steps: int) -> str:
+    """Use tools for a line, show what was done, and say it in words for the model."""
+    say("(choosing a tool ...)\n")
+    run = run_agent(chooser, line, max_steps=max_steps)
+    for call, result in run.steps:
+        say(f"  {call.tool}: {call.input} -> {result}\n")
+    if run.ended == "limit" and max_steps > 1:
+        say(f"  (no more than {max_steps} calls)\n")
+    return run.note
+
+
+def _answer(parts: Generator[str]) -> None:
+    """Show an answer as it comes, up to Ctrl-C; what was shown is what is remembered."""
     try:
         for part in parts:
             say(part)
-            answer += part
     except KeyboardInterrupt:
         say(" (stopped)")
+    parts.close()
     say("\n")
-    return answer
 
 
 def _ask() -> str | None:
@@ -75,20 +120,3 @@ def _ask() -> str | None:
             return None
         if line:
             return None if line == "/quit" else line
-
-
-def fit(
-    template: ChatTemplate, tokenizer: BPETokenizer, turns: list[Turn], room: int
-) -> tuple[list[Turn], list[int]]:
-    """Drop the oldest exchanges until the conversation fits into `room` tokens.
-
-    Raises:
-        ValueError: If the last message alone is too long.
-    """
-    ids = template.encode(tokenizer, turns)
-    while len(ids) > room:
-        if len(turns) < 3:
-            raise ValueError(f"the message takes {len(ids)} tokens, there is room for {room}")
-        turns = turns[2:]
-        ids = template.encode(tokenizer, turns)
-    return turns, ids

@@ -16,6 +16,7 @@ from minillm.hub.artefacts import ARTEFACTS
 from minillm.hub.cache import cache_dir
 from minillm.hub.packages import fetch as fetch_artefact
 from minillm.hub.packages import in_cache
+from minillm.inference.chat import text_pieces
 from minillm.inference.generate import stream
 from minillm.inference.perplexity import perplexity as text_perplexity
 from minillm.inference.sampling import Sampling
@@ -89,7 +90,7 @@ def pieces(
     ids: list[int],
     o: argparse.Namespace,
 ) -> Iterator[str]:
-    """Yield a continuation in pieces that are whole characters."""
+    """A continuation in pieces that are whole characters."""
     device = next(loaded.model.parameters()).device
     steps = stream(
         model,
@@ -99,16 +100,7 @@ def pieces(
         stop=loaded.stop,
         generator=torch.Generator(device).manual_seed(o.seed),
     )
-    written, shown = [], ""
-    for step in steps:
-        if int(step.token) in loaded.stop:
-            break
-        written.append(int(step.token))
-        text = tokenizer.decode(written)
-        if not text.endswith("\ufffd"):  # in the middle of a character
-            yield text[len(shown) :]
-            shown = text
-    yield tokenizer.decode(written)[len(shown) :]
+    return text_pieces(steps, tokenizer, loaded.stop)
 
 
 def generate(options: argparse.Namespace) -> None:

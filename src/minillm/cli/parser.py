@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     talk = command("chat", chat, "talk to a model; /reset forgets, /quit or Ctrl-D ends")
     _model(talk)
     _sampling(talk, max_new_tokens=256)
+    _talk(talk)
     perplexity = command("perplexity", commands.perplexity, "score a text file")
     _model(perplexity)
     perplexity.add_argument("file", help="a UTF-8 text file, or - for standard input")
@@ -70,6 +71,17 @@ def parser() -> argparse.ArgumentParser:
     _data(command("data", texts.data, "show a corpus: its card and some of its text"))
     _tokenizer(command("tokenizer", texts.train_tokenizer, "make a tokenizer"))
     return top
+
+
+def _talk(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--system", help="what the model is told before the conversation")
+    text = "what happens to the oldest messages when the context is full"
+    add("--budget", choices=("drop", "summarise"), default="drop", help=text)
+    text = "let the model use a calculator, a calendar and a search in the book"
+    add("--tools", action="store_true", help=text)
+    text = "the largest number of calls for one message"
+    add("--max-steps", type=_whole(1, 20), default=1, help=text)
 
 
 def _training(command: argparse.ArgumentParser) -> None:

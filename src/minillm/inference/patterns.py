@@ -121,6 +121,26 @@ def many(inner: Pattern | str) -> Pattern:
     return Many(found)
 
 
+def up_to(n: int, inner: Pattern | str) -> Pattern:
+    """What `inner` allows, at most n times.
+
+    Raises:
+        ValueError: If n is below 0.
+
+    Example:
+        >>> matches(up_to(2, "ab"), "abab"), matches(up_to(2, "ab"), "ababab")
+        (True, False)
+
+    Book: chapter "Chat".
+    """
+    if n < 0:
+        raise ValueError(f"n={n} must be >= 0")
+    found: Pattern = NOTHING
+    for _ in range(n):
+        found = either("", sequence(inner, found))
+    return found
+
+
 @lru_cache(maxsize=1 << 16)
 def can_end(pattern: Pattern) -> bool:
     """Whether the empty text follows the pattern.
