@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from minillm.inference.generate import context_length
-from minillm.inference.patterns import NEVER, Pattern, after, can_end, is_pattern, rest
+from minillm.inference.patterns import NEVER, Pattern, after, can_end, rest
 from minillm.protocol import LanguageModel, State
 
 
@@ -153,7 +153,7 @@ class Constrained:
         self.model, self.mask = model, mask
         self.patterns = list(pattern) if isinstance(pattern, Sequence) else [pattern]
         for one in self.patterns:
-            if not is_pattern(one):
+            if not isinstance(one, Pattern):
                 raise ValueError(f"{one!r} is no pattern: make one of a text with one_of([text])")
         self.limit = context_length(model)
         self.last = getattr(model, "next_logits", None)  # a model may offer this shorter way

@@ -179,9 +179,7 @@ def after(pattern: Pattern, byte: int) -> Pattern:
     if isinstance(pattern, Either):
         return _either(after(choice, byte) for choice in pattern.choices)
     long = _then(after(pattern.first, byte), pattern.second)
-    if not can_end(pattern.first):
-        return long
-    return _either((long, after(pattern.second, byte)))
+    return _either((long, after(pattern.second, byte))) if can_end(pattern.first) else long
 
 
 def rest(pattern: Pattern, text: bytes) -> Pattern:
@@ -210,18 +208,10 @@ def matches(pattern: Pattern, text: str) -> bool:
     return can_end(rest(pattern, _utf8(text)))
 
 
-def is_pattern(thing: object) -> bool:
-    """Whether something is a pattern.
-
-    Book: chapter "Extracting facts".
-    """
-    return isinstance(thing, OneOf | Then | Either | Many)
-
-
 def _pattern(part: Pattern | str) -> Pattern:
     if isinstance(part, str):
         return one_of([part])
-    if not is_pattern(part):
+    if not isinstance(part, Pattern):
         raise ValueError(f"{part!r} is neither a pattern nor a string")
     return part
 
@@ -252,9 +242,8 @@ def _either(choices: Iterable[Pattern]) -> Pattern:
             others |= choice.choices
         else:
             others.add(choice)
-    for nested in [choice for choice in others if isinstance(choice, OneOf)]:
-        others.remove(nested)
-        texts |= nested.texts
+    joined = {choice for choice in others if isinstance(choice, OneOf)}
+    others, texts = others - joined, texts.union(*(choice.texts for choice in joined))
     if texts:
         others.add(OneOf(texts))
     if not others:
