@@ -246,6 +246,4 @@ def _either(choices: Iterable[Pattern]) -> Pattern:
     others, texts = others - joined, texts.union(*(choice.texts for choice in joined))
     if texts:
         others.add(OneOf(texts))
-    if not others:
-        return NEVER
-    return next(iter(others)) if len(others) == 1 else Either(frozenset(others))
+    return Either(frozenset(others)) if len(others) > 1 else next(iter(others), NEVER)
