@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,12 @@ from minillm import (
 )
 from minillm.data.batch import IGNORE, Batch
 from minillm.inference import patterns
+from minillm.inference.agent import ToolChooser, run_agent
 from minillm.inference.beam import beam_steps
+from minillm.inference.chat import Chat
 from minillm.inference.constrained import Constrained, TokenMask
 from minillm.inference.prefix_cache import PrefixCache
+from minillm.inference.tools import Tool
 from minillm.nn.moe import MixtureOfExperts
 from minillm.tokenizer.wordpiece import WordPieceTokenizer
 from minillm.training.callbacks import Checkpoint, EarlyStopping, SampleText
@@ -219,6 +223,22 @@ def inside_a_pattern(device: str) -> Any:
     inside = Constrained(model, forms[0], letters)
     beams = minillm.beam_search(inside, tokens[:1], max_new_tokens=4, n_beams=3, stop=(0,))
     return found, inside(tokens[:1]), [(h.tokens, h.log_prob) for h in beams]
+
+
+def chatting(device: str) -> Any:
+    """Two turns of a conversation, and an agent with one tool."""
+    marks = ("<|im_start|>", "<|im_end|>")
+    tokenizer = minillm.BPETokenizer.train("sea shells and sea sand " * 9, 270, special=marks)
+    sizes = replace(LLAMA, vocab_size=tokenizer.vocab_size, context_length=1024)
+    model, template = made(CausalLM(sizes), device), minillm.ChatTemplate()
+    stop = (tokenizer.special[marks[1]],)
+    talk = Chat(model, tokenizer, template, stop=stop, max_new_tokens=6, sampling=minillm.GREEDY)
+    answers = [talk.ask("sea"), talk.ask("and sand?")]
+    coin = Tool("coin", "flips", patterns.one_of(["one", "two"]), lambda text: f"{text} heads")
+    chooser = ToolChooser(model, tokenizer, template, [coin])
+    chooser.calibrate(["shells", "sand"])
+    run = run_agent(chooser, "sea", max_steps=2)
+    return answers, chooser.bias, run.ended, [[*call, told] for call, told in run.steps]
 
 
 def choosing_a_token(device: str) -> Any:
