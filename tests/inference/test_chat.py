@@ -270,6 +270,14 @@ def test_a_request_that_is_too_long_is_refused(model):
         chooser(model).choose([{"role": "user", "content": "the cat " * 4000}])
 
 
+def test_a_result_that_fills_the_context_ends_the_loop(model):
+    long = replace(COIN, run=lambda _: "the cat " * 4000)
+    agent = ToolChooser(model, TOKENIZER, ChatTemplate(), (long, DICE))
+    agent.bias = torch.tensor([-1e6, 0.0, 0.0])
+    run = run_agent(agent, "flip")
+    assert (len(run.steps), run.ended) == (1, "limit")
+
+
 def test_names_must_differ_at_once(model):
     twin = replace(COIN, name="coins")
     with pytest.raises(ValueError, match="same token"):

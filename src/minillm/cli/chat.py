@@ -90,7 +90,7 @@ def _tools(chooser: ToolChooser, line: str, max_steps: int) -> str:
     for call, result in run.steps:
         say(f"  {call.tool}: {call.input} -> {result}\n")
     if run.ended == "limit" and max_steps > 1:
-        say(f"  (no more than {max_steps} calls)\n")
+        say(f"  (no call after the first {len(run.steps)})\n")
     return run.note
 
 
