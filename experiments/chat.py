@@ -90,9 +90,12 @@ def prompts(bot: Bot, choose: Sequence[ToolRequest]) -> dict[str, Any]:
     return found
 
 
-def names(bot: Bot, requests: Sequence[ToolRequest]) -> list[list[float]]:
-    """Log p of each name."""
-    return [bot.chooser.scores([said("user", r.text)]).tolist() for r in requests]
+def names(
+    bot: Bot, requests: Sequence[ToolRequest], order: Sequence[int] = (0, 1, 2, 3)
+) -> list[list[float]]:
+    """Log p of the first token of each name, with the examples in some order."""
+    chooser = bot.choosing([EXAMPLES[i] for i in order])
+    return [chooser.scores([said("user", r.text)]).tolist() for r in requests]
 
 
 def calls(bot: Bot, requests: Sequence[ToolRequest], kind: str) -> list[str]:
@@ -225,6 +228,7 @@ def main() -> None:
             "prompts": lambda: prompts(bot, choose),
             "names, choose": lambda: names(bot, choose),
             "names": lambda: names(bot, test),
+            "names, 4, 3-2-1-0": lambda: names(bot, test, (3, 2, 1, 0)),
             **{
                 kind: lambda kind=kind: calls(bot, test, kind)
                 for kind in ("free", "free, no example", "constrained")

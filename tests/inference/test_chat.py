@@ -123,6 +123,39 @@ def test_who_stops_early_keeps_what_came(model, monkeypatch):
     assert chat.turns[-1] == {"role": "assistant", "content": came}
 
 
+def test_an_answer_that_nobody_read_leaves_a_conversation_that_counts(model):
+    chat = talk(model, room=120)
+    while not chat.lost:
+        chat.ask("the cat sat")
+    asked = len(chat.turns) + chat.lost
+    for _ in range(3):
+        chat.stream("the dog")
+    assert len(chat.turns) + chat.lost == asked
+    parts = chat.stream("the log")
+    next(parts)
+    chat.reset()
+    parts.close()
+    assert chat.turns == []
+
+
+@pytest.mark.parametrize("before", ["", "the dog sat on the log and the cat sat on the mat"])
+def test_a_question_that_leaves_no_room_for_a_summary_is_answered(model, monkeypatch, before):
+    monkeypatch.setattr(Chat, "_summarised", lambda *_: "the cat sat on the mat " * 8)
+    chat = talk(model, system="the log", room=200, budget="summarise")
+    chat.turns = [{"role": r, "content": f"{r} text"} for r in ("user", "assistant") * 3]
+    chat.summary = before
+    system = [{"role": "system", "content": "the log"}]
+    asked = "the cat " * 400
+    while (
+        len(ChatTemplate().encode(TOKENIZER, [*system, {"role": "user", "content": asked}])) > 198
+    ):
+        asked = asked.removesuffix("the cat ")
+    chat.ask(asked)
+    assert (chat.lost, chat.summary, len(chat.turns)) == (6, "", 2)
+    with pytest.raises(ValueError, match=r"with the system message takes \d+ tokens"):
+        chat.ask(asked * 2)
+
+
 def test_a_result_is_read_and_not_kept(model):
     chat = talk(model)
     plain = talk(model)
@@ -235,6 +268,14 @@ def test_the_loop_ends_in_three_ways():
 def test_a_request_that_is_too_long_is_refused(model):
     with pytest.raises(ValueError, match="over 944"):
         chooser(model).choose([{"role": "user", "content": "the cat " * 4000}])
+
+
+def test_a_result_that_fills_the_context_ends_the_loop(model):
+    long = replace(COIN, run=lambda _: "the cat " * 4000)
+    agent = ToolChooser(model, TOKENIZER, ChatTemplate(), (long, DICE))
+    agent.bias = torch.tensor([-1e6, 0.0, 0.0])
+    run = run_agent(agent, "flip")
+    assert (len(run.steps), run.ended) == (1, "limit")
 
 
 def test_names_must_differ_at_once(model):

@@ -166,3 +166,25 @@ def test_names_of_tools_are_words(name):
 
 def test_calls_are_json():
     assert json.loads(Call("search", "é").text) == {"tool": "search", "input": "é"}
+
+
+def test_whatever_a_tool_raises_becomes_a_text():
+    tool = Tool("coin", "flips", one_of(["one"]), {}.__getitem__)
+    assert use([tool], Call("coin", "one")) == "error: KeyError('one')"
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_odd_spelling_is_refused_without_a_warning(recwarn):
+    with pytest.raises(ValueError, match="is no arithmetic"):
+        calculate("1or 2")
+    assert not recwarn.list
+
+
+def test_digits_are_those_of_ascii_and_words_around_them_may_be_of_any_language(tools):
+    counter, days, _ = tools
+    assert matches(days.pattern_for("今天是2026-03-14吗"), "2026-03-14")
+    assert not matches(days.pattern_for("２０２６-01-01"), "２０２６-01-01")
+    assert not matches(days.pattern_for("in ５ days"), "today + ５")
+    started = time.perf_counter()
+    assert matches(counter.pattern_for("12 " * 60_000), "12 + 12")
+    assert time.perf_counter() - started < 5

@@ -37,7 +37,7 @@ def chat(options: argparse.Namespace) -> None:
             talk.reset()
             say("(forgotten)\n")
             continue
-        lost = talk.lost
+        lost, summary = talk.lost, talk.summary
         try:
             note = "" if chooser is None else _tools(chooser, line, options.max_steps)
             parts = talk.stream(line, note=note)
@@ -47,12 +47,10 @@ def chat(options: argparse.Namespace) -> None:
         except KeyboardInterrupt:
             say(" (stopped)\n")
             continue
-        if talk.lost > lost:
-            say(f"({talk.lost} old messages are {_GONE[talk.budget]})\n")
+        if talk.lost > lost or (summary and not talk.summary):
+            kept = "kept as a summary only" if talk.summary else "forgotten"
+            say(f"({talk.lost} old messages are {kept})\n")
         _answer(parts)
-
-
-_GONE = {"drop": "forgotten", "summarise": "kept as a summary only"}
 
 
 def _opened(options: argparse.Namespace) -> tuple[Chat, ToolChooser | None]:
@@ -92,7 +90,7 @@ def _tools(chooser: ToolChooser, line: str, max_steps: int) -> str:
     for call, result in run.steps:
         say(f"  {call.tool}: {call.input} -> {result}\n")
     if run.ended == "limit" and max_steps > 1:
-        say(f"  (no more than {max_steps} calls)\n")
+        say(f"  (no call after the first {len(run.steps)})\n")
     return run.note
 
 

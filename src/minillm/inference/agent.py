@@ -42,7 +42,8 @@ class ToolRun:
     Args:
         steps: each call with its result.
         ended: "done" if it wanted no further tool, "repeated" if it wanted a call again that it had
-            made, "limit" if it might have gone on.
+            made, "limit" if it might have gone on: at `max_steps`, or when the results fill the
+            context.
     """
 
     steps: tuple[tuple[Call, str], ...]
@@ -175,7 +176,12 @@ def run_agent(chooser: ToolChooser, request: str, *, max_steps: int = 3) -> Tool
     check_message(request)
     messages, steps = [_said("user", request)], list[tuple[Call, str]]()
     for _ in range(max_steps):
-        call = chooser.choose(messages)
+        try:
+            call = chooser.choose(messages)
+        except ValueError:
+            if not steps:
+                raise
+            break  # the results leave no room to go on
         if call.tool == NO_TOOL:
             return ToolRun(tuple(steps), "done")
         if call in [made for made, _ in steps]:

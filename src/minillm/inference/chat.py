@@ -45,7 +45,7 @@ class Chat:
 
     Attributes:
         turns: the exchanges that are still there.
-        summary: of those that are not, with the budget "summarise"; otherwise empty.
+        summary: of those that are not, with "summarise", unless a question leaves no room for it.
         lost: how many messages are there no more.
         read: how many tokens the last turn had to read.
 
@@ -80,9 +80,8 @@ class Chat:
         self.reader, self.tokenizer, self.template = PrefixCache(model), tokenizer, template
         self.stop, self.system, self.budget = stop, system, budget
         self.max_new_tokens, self.sampling = max_new_tokens, sampling
-        self.device = next(model.parameters()).device
+        self.device, self.read = next(model.parameters()).device, 0
         self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.read = 0
         self.reset()
 
     def reset(self) -> None:
@@ -110,18 +109,19 @@ class Chat:
         check_message(text)
         user = {"role": "user", "content": text}
         read = {"role": "user", "content": f"{text}\n\n{note}"} if note else user
-        kept, ids = self._fitted([read])
+        ids = self._fitted([read])
         self.read = len(ids) - shared_length(self.reader.ids, ids[:-1])
-        return self._answer([*kept, user], ids)
+        return self._answer(self.turns, user, ids)
 
-    def _answer(self, turns: list[Message], ids: list[int]) -> Generator[str]:
+    def _answer(self, turns: list[Message], user: Message, ids: list[int]) -> Generator[str]:
         answer = ""
         try:
             for part in self._pieces(ids, self.max_new_tokens, self.sampling):
                 answer += part
                 yield part
         finally:
-            self.turns = [*turns, {"role": "assistant", "content": answer}]
+            if self.turns is turns:  # nobody has called `reset` since
+                self.turns = [*turns, user, {"role": "assistant", "content": answer}]
 
     def _pieces(self, ids: list[int], new: int, sampling: Sampling = GREEDY) -> Iterator[str]:
         steps = stream(
@@ -134,32 +134,42 @@ class Chat:
         )
         return text_pieces(steps, self.tokenizer, self.stop)
 
-    def _head(self) -> list[Message]:
+    def _head(self, summary: str) -> list[Message]:
         """The system message, and in it the summary, if there are any."""
         system = self.system if self.system is not None else self.template.default_system
-        if self.summary:
-            system = f"{system or ''}\nEarlier in this conversation: {self.summary}".strip()
+        if summary:
+            system = f"{system or ''}\nEarlier in this conversation: {summary}".strip()
         return [] if system is None else [{"role": "system", "content": system}]
 
-    def _fitted(self, asked: Sequence[Message]) -> tuple[list[Message], list[int]]:
-        """The turns that may stay before a question, and the ids of everything."""
-        head = self._head()
-        kept, ids = fit(self.template, self.tokenizer, [*head, *self.turns, *asked], self.room)
-        lost = len(head) + len(self.turns) + len(asked) - len(kept)
-        if lost and self.budget == "summarise":
-            lost = self._lose(asked, self.room // 2)
-            self.summary = self._summarised(self.turns[:lost])
-            head, left = self._head(), self.turns[lost:]
-            kept, ids = fit(self.template, self.tokenizer, [*head, *left, *asked], self.room)
-            lost = len(head) + len(self.turns) + len(asked) - len(kept)
-        self.lost += lost
-        return self.turns[lost:], ids
+    def _fitted(self, asked: Sequence[Message]) -> list[int]:
+        """Make room for a question; the ids of everything."""
+        summary, kept, ids = self._kept(self.summary, self.turns, asked)
+        if len(kept) < len(self.turns) and self.budget == "summarise":
+            gone = self._lose(asked, self.room // 2)
+            summary = self._summarised(self.turns[:gone])
+            summary, kept, ids = self._kept(summary, self.turns[gone:], asked)
+        self.lost += len(self.turns) - len(kept)
+        self.summary, self.turns = summary, kept
+        return ids
+
+    def _kept(
+        self, summary: str, turns: Sequence[Message], asked: Sequence[Message]
+    ) -> tuple[str, list[Message], list[int]]:
+        """What fits of a summary and turns, and the ids of everything."""
+        head = self._head(summary)
+        try:
+            kept, ids = fit(self.template, self.tokenizer, [*head, *turns, *asked], self.room)
+        except ValueError:
+            if not summary:
+                raise
+            return self._kept("", turns, asked)  # a long question leaves no room for a summary
+        return summary, kept[len(head) : len(kept) - len(asked)], ids
 
     def _lose(self, asked: Sequence[Message], room: int) -> int:
         """How many of the oldest messages go, so that the others take `room` tokens at most."""
         starts = [i for i, turn in enumerate(self.turns) if turn["role"] == "user"]
         for first in starts[1:]:
-            rest = [*self._head(), *self.turns[first:], *asked]
+            rest = [*self._head(self.summary), *self.turns[first:], *asked]
             if len(self.template.encode(self.tokenizer, rest)) <= room:
                 return first
         return len(self.turns)
@@ -200,7 +210,7 @@ def fit(
         the messages that are left, and their ids with the opening of the next answer.
 
     Raises:
-        ValueError: If the last message alone is too long.
+        ValueError: If the last message, with the system message, is too long.
 
     Book: chapter "Chat".
     """
@@ -210,7 +220,8 @@ def fit(
     while len(ids) > room:
         later = [i for i in range(first + 1, len(kept)) if kept[i]["role"] == "user"]
         if not later:
-            raise ValueError(f"the message takes {len(ids)} tokens, there is room for {room}")
+            whole = "the message" + " with the system message" * first
+            raise ValueError(f"{whole} takes {len(ids)} tokens, there is room for {room}")
         del kept[first : later[0]]
         ids = template.encode(tokenizer, kept)
     return kept, ids

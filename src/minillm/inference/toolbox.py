@@ -74,7 +74,8 @@ def calculator() -> Tool:
 
 def _numbers(request: str) -> Pattern | None:
     """Sums of the numbers of a request; one is not enough, so 1, 2, 12, 60 and 100 are there."""
-    found = {n for n in re.findall(r"\d+(?:\.\d+)?", request) if matches(number_pattern(), n)}
+    numbers = set(re.findall(r"\d+(?:\.\d+)?", request, re.ASCII))
+    found = {n for n in numbers if matches(number_pattern(), n)}
     return sum_pattern(one_of(found | {"1", "2", "12", "60", "100"})) if found else None
 
 
@@ -107,8 +108,8 @@ def _days(day: Pattern, count: Pattern | None) -> Pattern:
 
 def _dates(request: str) -> Pattern:
     """The dates of a request, today, and its other numbers as numbers of days."""
-    days = set(re.findall(r"\b\d{4}-[01]\d-[0-3]\d\b", request))
-    counts = set(re.findall(r"(?<![\d-])\d{1,5}(?![\d-])", request))
+    days = set(re.findall(r"\b\d{4}-[01]\d-[0-3]\d\b", request, re.ASCII))
+    counts = set(re.findall(r"(?<![\d-])\d{1,5}(?![\d-])", request, re.ASCII))
     return _days(one_of(days | {"today"}), one_of(counts) if counts else None)
 
 

@@ -29,7 +29,7 @@ class Tool:
         description: one line that tells the model when to use it.
         pattern: the inputs that may be written; none of them holds a quotation mark, a backslash
             or a control character, so that they can stand in JSON as they are.
-        run: from the input to the result; it may raise ValueError with a message.
+        run: from the input to the result; what it raises becomes the result, as a text.
         narrow: from a request to the inputs that can be made of it, all of them in `pattern`, or
             None if there are none; it helps a small model, and is optional.
 
@@ -134,8 +134,8 @@ def use(tools: Sequence[Tool], call: Call) -> str:
         raise ValueError(f"there is no tool {call.tool!r}, only {sorted(known)}")
     try:
         return known[call.tool].run(call.input)
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        return f"error: {error}"
+    except Exception as error:  # whatever it is, the conversation goes on
+        return f"error: {error if isinstance(error, ValueError) else repr(error)}"
 
 
 def _by_name(tools: Sequence[Tool]) -> dict[str, Tool]:
