@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import io
-import keyword
 import random
 import textwrap
 import tokenize
@@ -63,19 +62,52 @@ def book_functions() -> list[tuple[str, str]]:
 def chosen(functions: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of middling length in which something can be renamed, by chance."""
     kept = [(n, c) for n, c in functions if SHORTEST <= len(c) <= LONGEST and c.isascii()]
-    kept = [(n, c) for n, c in kept if len(renamed(c).places) >= 8]
+    kept = [(n, c) for n, c in kept if len(renamed(c).places) >= 8 and only_names_differ(c)]
     random.Random(0).shuffle(kept)
     return kept[:COUNT]
 
 
+def parsed(code: str) -> ast.Module:
+    """The tree of a function, or an empty one where the text is none."""
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
+def only_names_differ(code: str) -> bool:
+    """Whether the renamed function does the same: its tree is the old one but for local names.
+
+    Names in formatted strings, keywords of calls to local functions and inner classes are left out,
+    since a change of the text alone would not reach them.
+    """
+    new_name = {name: f"v{i}" for i, name in enumerate(local_names(code), 1)}
+    tree = parsed(code)
+    for node in ast.walk(tree):
+        inner = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(new_name)
+        if isinstance(node, ast.ClassDef) or (isinstance(node, ast.JoinedStr) and inner):
+            return False
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in new_name
+            and {k.arg for k in node.keywords} & set(new_name)
+        ):
+            return False
+    for node in ast.walk(tree):
+        for field in ("id", "arg", "name"):
+            name = getattr(node, field, None)
+            if isinstance(name, str) and not isinstance(node, (ast.keyword, ast.alias)):
+                setattr(node, field, new_name.get(name, name))
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            node.names = [new_name.get(name, name) for name in node.names]
+    return ast.dump(tree) == ast.dump(parsed(renamed(code).new))
+
+
 def local_names(code: str) -> list[str]:
     """The function's own name, its parameters and what it assigns, in the order of the text."""
-    try:
-        [top] = ast.parse(code).body
-    except (SyntaxError, ValueError):
-        return []
     found: list[tuple[int, int, str]] = []
-    for node in ast.walk(top):
+    for node in ast.walk(parsed(code)):
         if isinstance(node, ast.arg):
             found.append((node.lineno, node.col_offset, node.arg))
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -96,14 +128,12 @@ def renamed(code: str) -> Renamed:
         tokens = list(tokenize.generate_tokens(io.StringIO(code + "\n").readline))
     except (tokenize.TokenError, IndentationError):
         tokens = []
-    places, depth, before = [], 0, ""
-    for k, token in enumerate(tokens):
-        depth += (token.string in "([{") - (token.string in ")]}") if token.string else 0
+    keywords = {(node.lineno, node.col_offset) for node in ast.walk(parsed(code))
+                if isinstance(node, ast.keyword)}  # fmt: skip
+    places, before = [], ""
+    for token in tokens:
         named = token.type == tokenize.NAME and token.string in new_name
-        follows = tokens[k + 1].string if k + 1 < len(tokens) else ""
-        in_head = token.line.lstrip().startswith(("def ", "class "))
-        argument = depth > 0 and follows == "=" and not in_head
-        if named and before != "." and not argument and not keyword.iskeyword(token.string):
+        if named and before != "." and token.start not in keywords:
             a = starts[token.start[0] - 1] + token.start[1]
             places.append((a, a + len(token.string)))
         before = token.string

@@ -184,12 +184,16 @@ def judged(problem: Problem, body: str, other: Problem) -> dict[str, Any]:
     outcome = RAN[code, problem.calls]
     right = right_calls(outcome, problem.values)
     kind, message = outcome.kind, outcome.message
-    if outcome.ok and not all(right):
+    if all(right):
+        kind = "right"
+    elif outcome.ok:
         wrong = right.index(False)
         error = outcome.errors[wrong]
         kind, message = error or ("wrong value", "")
         if error is None:
             message = f"{problem.calls[wrong]} returned {outcome.values[wrong]}"
+    if kind == "right" and not all(right):  # an error may bear any name
+        kind = "Exception"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         try:
@@ -198,7 +202,7 @@ def judged(problem: Problem, body: str, other: Problem) -> dict[str, Any]:
         except (SyntaxError, ValueError):
             valid = False
     return {
-        "kind": "right" if all(right) else kind,
+        "kind": kind,
         "message": message[:200],
         "valid": valid,
         "calls": right,

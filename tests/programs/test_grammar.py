@@ -45,6 +45,7 @@ def test_all_solutions_are_inside() -> None:
         "\n    return", "\n    x = y = 1", "\n    break", "\n    for x in y:\n    pass",
         "\n    if x:", "\n  return 1", "\n    return (1", "\n    f() = 1", "\n    None = 1",
         "\n    return 'a", "\n    f(a=1, 2)", "\n    f(a=1, a=2)", "\n    return x]", "",
+        "\n    from __future__ import annotations",
         "\n    else:\n        pass", "\n        return 1", "\n    return if", "\n    x += 1, 2",
     ],
 )  # fmt: skip
@@ -84,7 +85,14 @@ def test_much_of_python_is_outside() -> None:
     assert 0.2 * len(bodies) < inside < 0.8 * len(bodies)
 
 
-@pytest.mark.parametrize("wrong", [{"depth": 0}, {"indent": 0}])
+def test_the_deepest_nest_compiles() -> None:
+    lines = [" " * 4 * level + "for x in y:" for level in range(1, 20)]
+    body = "\n".join(["", *lines, " " * 80 + "break"])
+    assert accepted(body, python_grammar(20))
+    compile(f"def f(y):{body}", "p", "exec")
+
+
+@pytest.mark.parametrize("wrong", [{"depth": 0}, {"indent": 0}, {"depth": 21}])
 def test_sizes_are_checked(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="must be from 1 to 20"):
         python_grammar(**wrong)

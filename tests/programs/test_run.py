@@ -1,6 +1,7 @@
 import ast
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,10 @@ REFUSED = (
     "import socket; socket.socket()",
     "import urllib.request; urllib.request.urlopen('http://localhost')",
     "import ctypes; ctypes.CDLL(None)",
+    "import dbm.gnu; dbm.gnu.open('here', 'c')",
+    "import dbm.ndbm; dbm.ndbm.open('here', 'c')",
+    "import os; open(os.path.join(os.path.dirname(os.__file__), 'site-packages', 'README.txt'))",
+    "import os; os.listdir(os.path.join(os.path.dirname(os.__file__), 'site-packages'))",
     "import os; os.kill(os.getppid(), 9)",
     "import os; os.killpg(0, 9)",
 )
@@ -67,6 +72,35 @@ def test_who_leaves_early_has_passed_nothing(code: str) -> None:
     outcome = run_python(f"def f(): return 1\n{code}", ["f()"])
     assert outcome.kind == "ended"
     assert not any(right_calls(outcome, [1]))
+
+
+@pytest.mark.parametrize("call", ["mkfifo({0!r})", "mknod({0!r}, 0o100600)", "openpty()"])
+def test_what_no_hook_is_told_of_is_not_there(call: str, tmp_path: Path) -> None:
+    made = call.format(str(tmp_path / "here"))
+    outcome = run_python("import os, posix", [f"os.{made}", f"posix.{made}"])
+    assert [error and error[0] for error in outcome.errors] == ["AttributeError"] * 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["ok", "timeout", "ended", "wrong value", "a" * 10**6])
+def test_an_error_is_an_error_whatever_its_name(name: str) -> None:
+    outcome = run_python(f"raise type({name!r}, (Exception,), {{}})('x')", ["1"])
+    assert not outcome.ok
+    assert outcome.message == "x"
+    assert outcome.kind in {"Exception", "a" * 100}
+
+
+def test_many_long_values_are_all_reported() -> None:
+    outcome = run_python("x = '\U0001f600' * 9990", ["x"] * 30)
+    assert outcome.ok
+    assert set(outcome.values) == {repr("\U0001f600" * 9990)}
+
+
+def test_a_program_may_define_a_dataclass_and_close_its_output() -> None:
+    code = "import sys\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n    x: int = 7\n"
+    outcome = run_python(code + "sys.stdout.close()", ["P().x"])
+    assert outcome.values == ("7",)
+    assert outcome.output == ""
 
 
 def test_what_is_printed_cannot_look_like_a_value() -> None:

@@ -44,6 +44,12 @@ def test_pass_at_k_refuses_what_cannot_be(wrong: tuple[int, int, int]) -> None:
         ("'a'", "a", True), ("{'a': 1}", {"a": 1}, True), ("(1, 2)", [1, 2], False),
         ("<object object>", 1, False), ("1 + 1", 2, False), ("'a", "a", False),
         ("nan", float("nan"), False), ("", None, False), ("[" * 10_000, [], False),
+        ("1", True, False), ("True", 1, False), ("True", 1.0, False), ("[1]", [True], False),
+        ("4.0", 4, True), ("-0.0", 0.0, True), ("{1, 2}", {2, 1}, True), ("set()", set(), True),
+        ("[0.30000000000000004]", [0.3], True), ("{'a': (0.1, 1)}", {"a": (0.1 + 1e-12, 1)}, True),
+        ("[0.3, 0.3]", [0.3], False), ("{'a': 1}", {"b": 1}, False), ("[0.31]", [0.3], False),
+        ("1" + "0" * 400, 1.0, False), ("9" * 5000, 1, False), ("{[1]}", 1, False),
+        ("{[]: 1}", 1, False), ("-" * 9000 + "1", 1, False), ("\ud800", 1, False),
     ],
 )  # fmt: skip
 def test_same(text: str, value: Any, is_same: bool) -> None:

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import sys
+import types
 from typing import Any
 
 # Everything that Python reports to an audit hook (PEP 578) and that is not here is refused: files,
@@ -24,6 +25,8 @@ ALLOWED = {
     "sys._getframe", "time.sleep",
 }  # fmt: skip
 REFUSED_IMPORTS = {"_ctypes", "_posixsubprocess", "_posixshmem", "_socket"}
+REFUSED_IMPORTS |= {"_dbm", "_gdbm", "_curses", "_tkinter", "_testcapi", "readline"}
+UNHEARD = ("mkfifo", "mknod", "openpty")  # they make files, and no hook is told of it
 LONGEST = 10_000  # characters of one value
 
 
@@ -52,10 +55,10 @@ def refuse(event: str, args: tuple[Any, ...]) -> None:
     if event == "open":
         path, _, flags = args
         reading = not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC)
-        if not (reading and isinstance(path, str) and os.path.abspath(path).startswith(LIBRARY)):
+        if not (reading and inside(path)):
             raise PermissionError(f"opening {str(path)[:80]!r} is not allowed here")
     elif event in {"os.listdir", "os.scandir"}:
-        if not (isinstance(args[0], str) and os.path.abspath(args[0]).startswith(LIBRARY)):
+        if not inside(args[0]):
             raise PermissionError(f"{event} is not allowed here")
     elif event == "import" and args[0] in REFUSED_IMPORTS:
         raise PermissionError(f"import {args[0]} is not allowed here")
@@ -66,13 +69,21 @@ def refuse(event: str, args: tuple[Any, ...]) -> None:
 LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
 
+def inside(path: object) -> bool:
+    """Whether a path lies in Python's own library, and not among the packages beside it."""
+    if not isinstance(path, str):
+        return False
+    full = os.path.abspath(path)
+    return full.startswith(LIBRARY) and not {"site-packages", "dist-packages"} & {*full.split("/")}
+
+
 def described(error: BaseException) -> list[str]:
     """The kind of an error and its message, also of one whose message cannot be made."""
     try:
         message = str(error)[:500]
     except BaseException:
         message = ""
-    return [type(error).__name__, message]
+    return [str(type(error).__name__)[:100], message]
 
 
 def value_of(call: str, names: dict[str, Any]) -> dict[str, Any]:
@@ -91,8 +102,12 @@ def main() -> None:
     sys.stdin = io.StringIO()
     sys.argv = [""]
     limit(order["seconds"], order["memory"])
+    for name in UNHEARD:
+        for module in (os, sys.modules["posix"]):
+            vars(module).pop(name, None)
     sys.addaudithook(refuse)
-    names: dict[str, Any] = {"__name__": "program"}
+    program = sys.modules["program"] = types.ModuleType("program")  # dataclasses look for it
+    names = vars(program)
     try:
         exec(compile(order["code"], "program", "exec"), names)
     except BaseException as error:
@@ -104,6 +119,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
-    sys.stdout.flush()
-    os._exit(0)  # nothing that the code has left behind runs any more
+    leave = os._exit
+    try:
+        main()
+        sys.stdout.flush()
+    finally:
+        leave(0)  # nothing that the code has left behind runs any more

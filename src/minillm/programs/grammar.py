@@ -1,8 +1,10 @@
 """A grammar for the bodies of small Python functions, as a context-free grammar can say it.
 
 Python's own grammar needs a lexer that remembers how far each line is indented. Here the depth is
-limited, and every depth has rules of its own. All that the grammar allows compiles; much of Python
-is left out: classes, exceptions, decorators, comments, f-strings, `global`, `async` and more.
+limited, and every depth has rules of its own. All that the grammar allows compiles, except for what
+is too large for Python itself: 200 brackets inside each other, a number of 4,300 digits, a thousand
+signs before one value. Much of Python is left out: classes, exceptions, decorators, comments,
+f-strings, `global`, `async` and more.
 
 Book: chapter "Code".
 """
@@ -34,7 +36,7 @@ target: NAME | primary "[" index "]" | primary "." NAME
 targets: target (COMMA target)*
 tests: test (COMMA test)*
 simple: targets " = " tests | target CHANGE test | "return" (" " tests)? | "pass" | test
-      | "raise " NAME ("(" arguments? ")")? | "import " NAME | "from " NAME " import " NAME
+      | "raise " NAME ("(" arguments? ")")? | "import " NAME | "from " MODULE " import " NAME
 COMMA: /, ?/
 COMPARE: / ?(==|!=|<=|>=|<|>) ?| (in|not in|is|is not) /
 PLUS: / ?[+\-|&^] ?/
@@ -48,6 +50,9 @@ CONSTANT: "True" | "False" | "None"
 """
 
 
+DEEPEST = 20
+
+
 def python_grammar(depth: int = 4, *, indent: int = 4) -> str:
     r"""Return the body of a function in the notation of Lark, for `llguidance`.
 
@@ -55,11 +60,12 @@ def python_grammar(depth: int = 4, *, indent: int = 4) -> str:
     line at depth d is indented by d · indent spaces; `break` and `continue` stand in loops only.
 
     Args:
-        depth: how deep statements may be nested.
+        depth: how deep statements may be nested, at most 20: Python itself allows no more loops
+            inside each other.
         indent: spaces for each depth.
 
     Raises:
-        ValueError: If `depth` or `indent` is below 1.
+        ValueError: If `depth` is not from 1 to 20, or `indent` is below 1.
 
     Example:
         >>> print(python_grammar(1).splitlines()[1])
@@ -67,15 +73,19 @@ def python_grammar(depth: int = 4, *, indent: int = 4) -> str:
 
     Book: chapter "Code".
     """
-    if depth < 1 or indent < 1:
-        raise ValueError(f"depth={depth} and indent={indent} must be at least 1")
+    if not 1 <= depth <= DEEPEST or indent < 1:
+        raise ValueError(
+            f"depth={depth} must be from 1 to {DEEPEST}, and indent={indent} at least 1"
+        )
     rules = ["start: body1 /\\n{0,4}/"]
     for level in range(1, depth + 1):
         for loop in ("", "l") if level > 1 else ("",):
             rules += _level(level, loop, " " * (level * indent), deeper=level < depth)
     words = "|".join(keyword.kwlist)
-    name = f"NAME: /[A-Za-z_][A-Za-z0-9_]*/ & ~/{words}|__debug__/"
-    return "\n".join([*rules, EXPRESSIONS.strip(), name]) + "\n"
+    letters = "/[A-Za-z_][A-Za-z0-9_]*/"
+    name = f"NAME: {letters} & ~/{words}|__debug__/"
+    module = f"MODULE: {letters} & ~/{words}|__debug__|__future__/"
+    return "\n".join([*rules, EXPRESSIONS.strip(), name, module]) + "\n"
 
 
 def _level(level: int, loop: str, spaces: str, *, deeper: bool) -> list[str]:

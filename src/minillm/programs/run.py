@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 CHILD = Path(__file__).with_name("child.py")
-REPORT = 1_000_000  # bytes of the report that are read
+REPORT = 200_000  # bytes of the report that are read for each call
+OURS = ("ok", "timeout", "ended")  # kinds of an outcome that are no error
 
 
 class Outcome(NamedTuple):
@@ -98,7 +99,8 @@ def run_python(
     }
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        printed, report, late = _communicate(json.dumps(order).encode(), folder, timeout, output)
+        limits = 4 * output, REPORT * (1 + len(calls))
+        printed, report, late = _communicate(json.dumps(order).encode(), folder, timeout, limits)
     seconds = time.monotonic() - started
     text = printed.decode("utf-8", "replace")[:output]
     if late:
@@ -115,7 +117,9 @@ def _check(code: str, calls: Sequence[str], timeout: float, memory: int, output:
         )
 
 
-def _communicate(order: bytes, folder: str, timeout: float, keep: int) -> tuple[bytes, bytes, bool]:
+def _communicate(
+    order: bytes, folder: str, timeout: float, most: tuple[int, int]
+) -> tuple[bytes, bytes, bool]:
     """Start the child, read all that it writes, and end it with all that it has started."""
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile() as given:
@@ -135,7 +139,7 @@ def _communicate(order: bytes, folder: str, timeout: float, keep: int) -> tuple[
     assert process.stdout is not None
     try:
         with process.stdout as printed, os.fdopen(ours, "rb") as report:
-            limits = {printed: 4 * keep, report: REPORT}
+            limits = {printed: most[0], report: most[1]}
             kept, late = _drain(limits, time.monotonic() + timeout)
             return kept[printed], kept[report], late
     finally:
@@ -183,6 +187,8 @@ def _read(report: bytes, n: int, text: str, seconds: float) -> Outcome:
                 return Outcome("ok", "", values, errors, text, seconds)
         elif "error" in found:
             kind, message = map(str, found["error"])
+            if kind in OURS or not kind.isidentifier():  # an error may bear any name
+                kind = "Exception"
             return _outcome(kind, message, n, text, seconds)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         pass

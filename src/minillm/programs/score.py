@@ -50,7 +50,8 @@ def right_calls(outcome: Outcome, values: Sequence[Any]) -> list[bool]:
 
     Args:
         outcome: of `run_python`.
-        values: the right values, made of numbers, texts, lists and the like.
+        values: the right values, made of numbers, texts, lists and the like; a value that has no
+            literal, such as nan or infinity, is never met.
 
     Raises:
         ValueError: If there are more or fewer values than calls.
@@ -69,18 +70,29 @@ def right_calls(outcome: Outcome, values: Sequence[Any]) -> list[bool]:
 
 
 def same(text: str, value: Any) -> bool:
-    """Whether a repr stands for a value.
+    """Whether a repr stands for a value; True and 1 are two values, 1 and 1.0 are one.
 
     Example:
         >>> same("[1, 2]", [1, 2]), same("<object>", 1), same("(1, 2)", [1, 2])
         (True, False, False)
+        >>> same("[0.30000000000000004]", [0.3]), same("1", True)
+        (True, False)
 
     Book: chapter "Code".
     """
     try:
-        found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return _equal(ast.literal_eval(text), value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
         return False
+
+
+def _equal(found: Any, value: Any) -> bool:
+    if isinstance(found, bool) or isinstance(value, bool):
+        return found is value
     if isinstance(value, float) and isinstance(found, (int, float)):
         return math.isclose(found, value, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(value, (list, tuple)) and type(found) is type(value):
+        return len(found) == len(value) and all(map(_equal, found, value))
+    if isinstance(value, dict) and isinstance(found, dict):
+        return found.keys() == value.keys() and all(_equal(found[k], value[k]) for k in value)
     return bool(found == value)
