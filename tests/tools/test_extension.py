@@ -167,14 +167,22 @@ def test_search_and_tabs_are_loaded_where_they_are(tmp_path: Path) -> None:
 
 def test_states_of_explorables_move_to_a_file(tmp_path: Path) -> None:
     kind = "application/vnd.jupyter.widget-state+json"
-    text = f'<title>A</title><script type="{kind}">{{"state": {{}}}}</script><p>B</p>'
+    view = f'<script type="{widget_state.VIEW}">{{}}</script>'
+    text = f'<title>A</title><script type="{kind}">{{"state": {{}}}}</script>{view}'
     done = widget_state.move_out(text, tmp_path / "a.html", tmp_path)
-    assert (
-        done == '<meta name="widget-state" content="a.widgets.js" />\n    <title>A</title><p>B</p>'
-    )
+    meta = '<meta name="widget-state" content="a.widgets.js" />'
+    assert done == f"{meta}\n    <title>A</title>{view}"
     assert (tmp_path / "a.widgets.js").read_text() == 'bookWidgets({"state": {}});\n'
     assert widget_state.move_out("<p>B</p>", tmp_path / "b.html", tmp_path) == "<p>B</p>"
     assert not (tmp_path / "b.widgets.js").exists()
+
+
+def test_a_page_that_shows_no_widget_needs_no_state(tmp_path: Path) -> None:
+    state = f'<script type="{explorables.STATE}">{{"state": {{"a": {{}}}}}}</script>'
+    text = f"<title>A</title>{state}<p>x</p>"
+    done = widget_state.move_out(text, tmp_path / "a.html", tmp_path)
+    assert done == "<title>A</title><p>x</p>"
+    assert not list(tmp_path.iterdir())
 
 
 def test_large_values_of_a_state_have_files_of_their_own(tmp_path: Path) -> None:
@@ -184,7 +192,8 @@ def test_large_values_of_a_state_have_files_of_their_own(tmp_path: Path) -> None
         for name, data in (("weights", weights), ("small", small))
     ]
     state = json.dumps({"state": {"a": {"state": {"text": "x"}, "buffers": buffers}}})
-    text = f'<title>A</title><script type="{explorables.STATE}">{state}</script>'
+    view = f'<script type="{widget_state.VIEW}">{{}}</script>'
+    text = f'<title>A</title><script type="{explorables.STATE}">{state}</script>{view}'
     (tmp_path / "book").mkdir()
     for name in ("a.html", "b.html"):
         widget_state.move_out(text, tmp_path / "book" / name, tmp_path)

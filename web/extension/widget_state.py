@@ -19,6 +19,7 @@ from typing import Any
 STATE = re.compile(
     r'\s*<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>', re.S
 )
+VIEW = "application/vnd.jupyter.widget-view+json"
 LARGE = 100_000  # characters of base64 from which on a value has its own file
 MODELS = "_static/models"
 
@@ -26,11 +27,15 @@ MODELS = "_static/models"
 def move_out(text: str, path: Path, root: Path) -> str:
     """Write the states that a page holds beside it; return the page that names the file instead.
 
+    A page that shows no widget needs no state.
+
     Args:
         text: the page.
         path: where it is.
         root: the folder of the built book.
     """
+    if VIEW not in text:  # widgets were made, and none is shown
+        return STATE.sub("", text)
     up = "../" * (len(path.relative_to(root).parts) - 1)
     states = [_with_files(match[1].strip(), root, up) for match in STATE.finditer(text)]
     if not states:
