@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import functools
 import gzip
-import http.server
 import json
 import os
 import statistics
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from machine import machine
 
@@ -47,12 +42,12 @@ def packed(path: Path) -> bytes:
     return gzip.compress(path.read_bytes(), 6)
 
 
-class Compressing(http.server.SimpleHTTPRequestHandler):
+class Compressing(browser.Quiet):
     """A server of files that compresses texts, as those do that publish the book."""
 
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name is that of http.server
         """Send a file."""
         path = Path(self.translate_path(self.path))
         if not path.is_file():
@@ -68,22 +63,6 @@ class Compressing(http.server.SimpleHTTPRequestHandler):
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a folder, with a slash at its end."""
-    handler = functools.partial(Compressing, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def lighthouse() -> list[str]:
@@ -120,7 +99,7 @@ def main() -> None:
         raise SystemExit("There is no built book: run `make book` first.")
     command, result = lighthouse(), {}
     print(f"{'page':26}" + "".join(f"{kind:>16}" for kind in (*KINDS, "shift", "kb")))
-    with served(HTML) as address:
+    with browser.serve(HTML, kind=Compressing) as address:
         for name, page in PAGES.items():
             runs = [scores(command, address + page) for _ in range(RUNS)]
             result[name] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}

@@ -10,7 +10,14 @@ import torch
 from playwright.sync_api import Browser, sync_playwright
 from torch import nn
 
-from minillm import BERT_BASE, GPT2_SMALL, SMOLLM2_135M, VASWANI_BASE, ModelConfig
+from minillm import (
+    BERT_BASE,
+    GPT2_SMALL,
+    SMOLLM2_135M,
+    VASWANI_BASE,
+    ChatTemplate,
+    ModelConfig,
+)
 from tools import browser
 
 NO_OTHER_HOST = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -44,6 +51,20 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
 @pytest.fixture(params=[GPT2, LLAMA], ids=["gpt2", "llama"])
 def causal_config(request: pytest.FixtureRequest) -> ModelConfig:
     return request.param
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The words of the messages of each conversation that a chat template encodes, in turn."""
+    seen: list[list[str]] = []
+    encode = ChatTemplate.encode
+
+    def spy(self: ChatTemplate, tokenizer: Any, messages: Any, **options: Any) -> list[int]:
+        seen.append([message["content"] for message in messages])
+        return encode(self, tokenizer, messages, **options)
+
+    monkeypatch.setattr(ChatTemplate, "encode", spy)
+    return seen
 
 
 @pytest.fixture(autouse=True)

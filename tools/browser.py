@@ -74,15 +74,17 @@ def require() -> str:
     return path
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of files that prints nothing."""
+
     def log_message(self, format: str, *args: Any) -> None:
-        pass
+        """Say nothing."""
 
 
 @contextmanager
-def serve(folder: Path, port: int = 0) -> Iterator[str]:
+def serve(folder: Path, port: int = 0, *, kind: type[Quiet] = Quiet) -> Iterator[str]:
     """Serve a folder on this machine alone; gives the address, with a slash at its end."""
-    handler = functools.partial(_Quiet, directory=str(folder))
+    handler = functools.partial(kind, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

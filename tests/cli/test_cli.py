@@ -137,22 +137,14 @@ def test_attention_names_the_marks_of_an_encoder(monkeypatch, capsys, tmp_path, 
     assert state["data"]["sentences"][0]["tokens"] == ["[CLS]", "cat", "##s", "[SEP]"]
 
 
-def test_chat_keeps_history_and_forgets_it(tiny, capsys, monkeypatch):
-    seen = []
-    encode = ChatTemplate.encode
-
-    def spy(self, tokenizer, messages, **kwargs):
-        seen.append([m["content"] for m in messages])
-        return encode(self, tokenizer, messages, **kwargs)
-
-    monkeypatch.setattr(ChatTemplate, "encode", spy)
+def test_chat_keeps_history_and_forgets_it(tiny, capsys, monkeypatch, encoded):
     lines = iter(["hello", "again", "/reset", "fresh", "/quit"])
     monkeypatch.setattr("builtins.input", lambda _prompt: next(lines))
     code, out, _ = run(capsys, "chat", "tiny", "--max-new-tokens", "3")
     assert code == 0
     assert "(forgotten)" in out
-    assert [len(messages) for messages in seen] == [1, 3, 1]
-    assert seen[1][0] == "hello"
+    assert [len(messages) for messages in encoded] == [1, 3, 1]
+    assert encoded[1][0] == "hello"
 
 
 def test_chat_reads_only_what_is_new(tiny, capsys, monkeypatch):
@@ -216,20 +208,12 @@ def test_chat_uses_tools_in_a_checked_format(tiny, capsys, monkeypatch):
     assert "Traceback" not in out + err
 
 
-def test_chat_keeps_its_system_message_and_says_what_it_forgets(tiny, capsys, monkeypatch):
-    seen = []
-    encode = ChatTemplate.encode
-
-    def spy(self, tokenizer, messages, **kwargs):
-        seen.append([m["content"] for m in messages])
-        return encode(self, tokenizer, messages, **kwargs)
-
-    monkeypatch.setattr(ChatTemplate, "encode", spy)
+def test_chat_keeps_its_system_message_and_says_what_it_forgets(tiny, capsys, monkeypatch, encoded):
     lines = iter(["the cat sat on the mat"] * 9 + ["/quit"])
     monkeypatch.setattr("builtins.input", lambda _prompt: next(lines))
     code, out, _ = run(capsys, "chat", "tiny", "--system", "a log", "--max-new-tokens", "20")
     assert code == 0
-    assert all(messages[0] == "a log" for messages in seen)
+    assert all(messages[0] == "a log" for messages in encoded)
     assert "old messages are forgotten" in out
 
 

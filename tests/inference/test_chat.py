@@ -69,22 +69,14 @@ def test_the_system_message_stays_when_exchanges_are_dropped(model):
     assert chat.lost == 0
 
 
-def test_a_summary_takes_the_place_of_what_is_dropped(model, monkeypatch):
-    seen = []
-    encode = ChatTemplate.encode
-
-    def spy(self, tokenizer, messages, **options):
-        seen.append([m["content"] for m in messages])
-        return encode(self, tokenizer, messages, **options)
-
-    monkeypatch.setattr(ChatTemplate, "encode", spy)
+def test_a_summary_takes_the_place_of_what_is_dropped(model, monkeypatch, encoded):
     monkeypatch.setattr(Chat, "_summarised", lambda _, turns: f"{len(turns)} lost")
     chat = talk(model, system="the log", room=150, budget="summarise")
     while not chat.summary:
         chat.ask("the cat sat")
     assert chat.lost > 0
-    assert seen[-1][0] == f"the log\nEarlier in this conversation: {chat.lost} lost"
-    assert len(encode(ChatTemplate(), TOKENIZER, [{"role": "x", "content": seen[-1][0]}])) <= 150
+    assert encoded[-1][0] == f"the log\nEarlier in this conversation: {chat.lost} lost"
+    assert len(ChatTemplate().encode(TOKENIZER, [{"role": "x", "content": encoded[-1][0]}])) <= 150
 
 
 def test_a_summary_is_written_from_what_the_user_said(model, monkeypatch):

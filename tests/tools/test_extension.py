@@ -242,6 +242,16 @@ def test_sheets_become_one_with_their_addresses_in_order(tmp_path: Path) -> None
     assert done == '<link rel="stylesheet" href="../_static/all.css?v=2" />\n    <title>T</title>'
 
 
+@pytest.mark.parametrize("name", finish.OWN)
+def test_own_scripts_lose_comments_and_nothing_else(name: str) -> None:
+    script = (vendor.ROOT / "web" / "static" / name).read_text(encoding="utf-8")
+    done = finish.without_comments(script)
+    assert len(done) < 0.95 * len(script)
+    left = [line for line in script.splitlines() if not line.strip().startswith("//")]
+    assert done.splitlines() == left[-len(done.splitlines()) :]
+    assert finish.without_comments("/* a */\n  // b\nc; // d\n") == "c; // d\n"
+
+
 def test_sitemap_lists_the_pages_of_the_book(tmp_path: Path) -> None:
     pages = [tmp_path / "search.html", tmp_path / "book" / "a.html"]
     done = finish.sitemap(tmp_path, pages, "https://example.org/")

@@ -58,6 +58,7 @@ REPAIRS = (  # of the theme's pages: pattern, replacement
 PASS = re.compile(
     r'function (\w+)\(\)\{const e=\(\)=>\{document\.querySelectorAll\(\["pre".*?e\(\)\}function '
 )
+OWN = ("anywidget-static.js", "book.js")  # scripts that each page loads
 UNUSED = ("*webpack-macros.html", "**/*.map", "**/fontawesome.js*", "locales", "sphinx-thebe.*")
 FRONT = """<!DOCTYPE html>
 <html lang="en">
@@ -196,6 +197,11 @@ def simplify_theme(static: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def without_comments(script: str) -> str:
+    """A script of the book's own without its first comment and those in lines of their own."""
+    return re.sub(r"(?m)^[ \t]*//.*\n", "", re.sub(r"(?s)\A/\*.*?\*/\n", "", script))
+
+
 def run(app: Sphinx, exception: Exception | None) -> None:
     """Apply the last pass to every page of a finished HTML build."""
     if exception or app.builder.format != "html":
@@ -203,6 +209,8 @@ def run(app: Sphinx, exception: Exception | None) -> None:
     out = Path(app.outdir)
     twins = make_twins(out / "_images")
     simplify_theme(out / "_static")
+    for script in (out / "_static" / name for name in OWN):
+        script.write_text(without_comments(script.read_text(encoding="utf-8")), encoding="utf-8")
     pages = sorted(path for path in out.rglob("*.html") if "_static" not in path.parts)
     for path in pages:
         text = path.read_text(encoding="utf-8")
