@@ -43,7 +43,7 @@ function render({ model, el }) {
   const move = slider("Rank r", { min: 0, max: 1, step: 1, value: 0, oninput: (rank) => traits.set({ rank }) });
   const canvases = ["ΔW, what fine-tuning changed", "the nearest matrix of rank r", "what is left"].map((title) => {
     const canvas = h("canvas", { class: "xp-matrix", role: "img", "aria-label": title });
-    return { canvas, node: h("figure", { class: "xp-figure" }, canvas, h("figcaption", {}, title)) };
+    return { canvas, node: h("div", {}, canvas, h("p", { class: "xp-note", "aria-hidden": "true" }, title)) };
   });
   const bars = h("div", { class: "xp-spectrum" });
   const { say } = frame(el, "A difference of low rank",
